@@ -1,0 +1,1 @@
+"""The virtual property group: meters, relays and gateways on real sockets, in virtual time."""

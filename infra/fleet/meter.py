@@ -1,0 +1,175 @@
+"""A virtual meter: its register as a function of virtual time, and the relay that stops it.
+
+`register(t)` depends on the meter's load (seeded), the history of its relay, and t; on nothing else. That is
+why a fleet that was killed goes on where it was: the history is all that has to be kept.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from infra.fleet.load import Load
+
+DISPLAY_STEP_WH = 10
+"""Both protocols give energy in 0.01 kWh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the meter was last told about supply, and whether its relay is open.
+
+    Attributes:
+        is_open: The relay is open, so nothing is drawn.
+        trip_ordered: The last order was to trip (Modbus word 0058; DL/T645 status word 3, bit 6).
+        forced: Modbus word 0057: the order overrides the meter's own (automatic) state.
+        retained: DL/T645 power-keep: no trip is taken.
+    """
+
+    is_open: bool = False
+    trip_ordered: bool = False
+    forced: bool = False
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ControlChange:
+    """A control that took effect at `at_ms` (virtual)."""
+
+    at_ms: int
+    control: Control
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSpec:
+    """What a meter is and was when it was installed.
+
+    Attributes:
+        address: Decimal text: the Modbus unit, or the 12-digit number on the DL/T645 line.
+        phases: 1 or 3.
+        ratio: Of the current transformer: the register counts 1/ratio of the energy drawn.
+        initial_wh: The register at `installed_at_ms`, a multiple of `DISPLAY_STEP_WH`.
+        wiring_key: Seeds voltage and power factor.
+    """
+
+    meter: str
+    account: str
+    site: str
+    gateway: str
+    address: str
+    template: str
+    phases: int
+    ratio: int
+    load: Load
+    initial_wh: int
+    installed_at_ms: int
+    wiring_key: int = 0
+
+
+@dataclass(slots=True)
+class _Span:
+    """The time from a control change on: `drawn_mwh` is what was drawn from installation to its start."""
+
+    at_ms: int
+    control: Control
+    drawn_mwh: int
+    load_mwh: int
+
+
+@dataclass(slots=True)
+class Meter:
+    """A meter with the spans of its control history; times given may lie in the past or ahead."""
+
+    spec: MeterSpec
+    _spans: list[_Span] = field(init=False)
+    trips: int = field(init=False, default=0)
+    closes: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        if self.spec.initial_wh % DISPLAY_STEP_WH:
+            raise ValueError(
+                f"initial_wh must be a multiple of {DISPLAY_STEP_WH}, not {self.spec.initial_wh}"
+            )
+        start = self.spec.installed_at_ms
+        self._spans = [_Span(start, Control(), 0, self.spec.load.energy_mwh(start))]
+
+    @property
+    def control(self) -> Control:
+        """The control in force since the last change."""
+        return self._spans[-1].control
+
+    @property
+    def changed_at_ms(self) -> int:
+        """When the control in force was set; the installation at first."""
+        return self._spans[-1].at_ms
+
+    def history(self) -> tuple[ControlChange, ...]:
+        """Give the changes since installation, oldest first."""
+        return tuple(ControlChange(span.at_ms, span.control) for span in self._spans[1:])
+
+    def change_to(self, control: Control, *, at_ms: int) -> ControlChange | None:
+        """Tell what putting `control` in force means: at `at_ms`, or at the last change if that is later.
+
+        Returns:
+            The change, to be kept and then applied; None if this control is in force already.
+        """
+        if control == self.control:
+            return None
+        return ControlChange(max(at_ms, self.changed_at_ms), control)
+
+    def apply(self, change: ControlChange) -> None:
+        """Put a change in force; changes come in the order of their times."""
+        last = self._spans[-1]
+        if change.at_ms < last.at_ms:
+            raise ValueError(f"a change at {change.at_ms} comes after one at {last.at_ms}")
+        if change.control.is_open != last.control.is_open:
+            self.trips += change.control.is_open
+            self.closes += not change.control.is_open
+        self._spans.append(
+            _Span(
+                change.at_ms,
+                change.control,
+                drawn_mwh=self._drawn_mwh(change.at_ms),
+                load_mwh=self.spec.load.energy_mwh(change.at_ms),
+            )
+        )
+
+    def register_wh(self, at_ms: int) -> int:
+        """Give the register in whole Wh; before the installation it is the initial one."""
+        return self.spec.initial_wh + self._drawn_mwh(at_ms) // (1000 * self.spec.ratio)
+
+    def shown_wh(self, at_ms: int) -> int:
+        """Give the register as the meter shows and sends it: whole steps of 0.01 kWh, rounded down."""
+        return self.register_wh(at_ms) // DISPLAY_STEP_WH * DISPLAY_STEP_WH
+
+    def power_mw(self, at_ms: int) -> int:
+        """Give the power that the meter measures (behind the transformer); 0 while the relay is open."""
+        if self._span(at_ms).control.is_open:
+            return 0
+        return self.spec.load.power_mw(at_ms) // self.spec.ratio
+
+    def is_open(self, at_ms: int) -> bool:
+        """Tell whether the relay is open at `at_ms`."""
+        return self._span(at_ms).control.is_open
+
+    def opened_at_ms(self, at_ms: int) -> int | None:
+        """Tell since when the relay is open at `at_ms`; None if it is closed then."""
+        opened = None
+        for span in self._spans:
+            if span.at_ms > at_ms:
+                break
+            if not span.control.is_open:
+                opened = None
+            elif opened is None:
+                opened = span.at_ms
+        return opened
+
+    def _drawn_mwh(self, at_ms: int) -> int:
+        span = self._span(at_ms)
+        if span.control.is_open or at_ms <= span.at_ms:
+            return span.drawn_mwh
+        return span.drawn_mwh + self.spec.load.energy_mwh(at_ms) - span.load_mwh
+
+    def _span(self, at_ms: int) -> _Span:
+        last = self._spans[-1]
+        if at_ms >= last.at_ms:
+            return last
+        return self._spans[max(0, bisect_right(self._spans, at_ms, key=lambda span: span.at_ms) - 1)]

@@ -1,0 +1,118 @@
+"""What a property group is made of: sites, gateways, meters and accounts, as planned."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infra.fleet.errors import FleetError
+from infra.fleet.meter import MeterSpec
+from infra.fleet.tariffs import TARIFF_FLAT, Tariff
+from infra.fleet.tenants import Trade
+
+MODBUS_UNITS = 247
+"""Units 1 to 247 on a Modbus gateway; 0 is the gateway itself."""
+SITE_GATEWAYS = 99
+"""Two digits count a site's gateways, so that no registration text begins with another one."""
+
+
+class Link(StrEnum):
+    """How a gateway and the collector come together."""
+
+    MODBUS_TCP = "modbus-tcp"
+    DIAL_IN = "dial-in"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """The account that runs out first: what the demo shows of it, in one place."""
+
+    site: str = "S1"
+    gateway: str = "S1-G01"
+    account: str = "S1-A0001"
+    meter: str = "S1-M0001"
+    address: str = "1"
+    template: str = "ddsy1352"
+    tariff: Tariff = TARIFF_FLAT
+    price: str = "0.80"
+    power_w: int = 3_000
+    first_recharge: str = "0.20"
+    """At 0.80 yuan/kWh and 3 kW: a quarter of a kWh, five virtual minutes."""
+
+
+DEMO = DemoAccount()
+
+
+@dataclass(frozen=True, slots=True)
+class PropertySize:
+    """How large the group is, and the seed that it is drawn from.
+
+    Raises:
+        FleetError: The sizes do not fit together.
+    """
+
+    sites: int = 3
+    gateways: int = 20
+    meters: int = 1_000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sites <= self.gateways <= self.meters:
+            raise FleetError(
+                "a property group has at least one site, a gateway a site and a meter a gateway;"
+                f" got {self.sites} sites, {self.gateways} gateways, {self.meters} meters"
+            )
+        if self.gateways > SITE_GATEWAYS * self.sites:
+            raise FleetError(
+                f"{self.gateways} gateways are more than {SITE_GATEWAYS} a site; take more sites"
+            )
+        if self.meters > MODBUS_UNITS * self.gateways:
+            raise FleetError(
+                f"{self.meters} meters are more than {MODBUS_UNITS} a gateway; take more gateways"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """A gateway and the meters on its line."""
+
+    gateway: str
+    site: str
+    link: Link
+    meters: tuple[MeterSpec, ...]
+
+    @property
+    def registration(self) -> str:
+        """The text by which a dial-in gateway tells who it is."""
+        return f"SLUICE-{self.gateway}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """An account, its meters and how it starts.
+
+    Attributes:
+        first_recharge_fen: In hundredths of a yuan.
+        overdraft: Yuan, where the account may owe more than its site's policy allows.
+    """
+
+    account: str
+    site: str
+    trade: Trade
+    tariff: Tariff
+    meters: tuple[MeterSpec, ...]
+    first_recharge_fen: int
+    overdraft: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """The group as laid out; sites, gateways, accounts and meters in the order of their numbers."""
+
+    size: PropertySize
+    origin_ms: int
+    sites: tuple[str, ...]
+    gateways: tuple[GatewayPlan, ...]
+    accounts: tuple[AccountPlan, ...]
+
+    @property
+    def meters(self) -> tuple[MeterSpec, ...]:
+        return tuple(meter for gateway in self.gateways for meter in gateway.meters)
