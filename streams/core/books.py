@@ -1,0 +1,109 @@
+"""The state of one site, and the journal of what its lines caused."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.account import Accounts, TakenOrder
+from streams.core.localtime import LONG_AGO_MS
+from streams.core.meter import Meters
+from streams.core.outcome import (
+    PIECE,
+    READING,
+    AccountOpened,
+    Alarm,
+    Command,
+    Entry,
+    MeterInstalled,
+    Notice,
+    Outcome,
+    Refusal,
+    VersionTaken,
+)
+from streams.core.supply import Supplies
+from streams.core.tariff import Tariff, VersionTable
+
+
+class Journal:
+    """What was caused since the last settlement."""
+
+    def __init__(self) -> None:
+        self._readings: list[NDArray[np.void]] = []
+        self._pieces: list[NDArray[np.void]] = []
+        self._count = 0
+        self.entries: list[Entry] = []
+        self.commands: list[Command] = []
+        self.notices: list[Notice] = []
+        self.alarms: list[Alarm] = []
+        self.refusals: list[Refusal] = []
+        self.accounts: list[AccountOpened] = []
+        self.meters: list[MeterInstalled] = []
+        self.versions: list[VersionTaken] = []
+
+    def add_readings(self, readings: NDArray[np.void], pieces: NDArray[np.void]) -> None:
+        """Add rows; the pieces' `reading` counts within `readings` and is moved on here."""
+        if pieces.size:
+            pieces["reading"] += np.uint32(self._count)
+            self._pieces.append(pieces)
+        self._readings.append(readings)
+        self._count += len(readings)
+
+    def outcome(self) -> Outcome:
+        """All of it."""
+        return Outcome(
+            readings=_joined(self._readings, READING),
+            pieces=_joined(self._pieces, PIECE),
+            entries=tuple(self.entries),
+            commands=tuple(self.commands),
+            notices=tuple(self.notices),
+            alarms=tuple(self.alarms),
+            refusals=tuple(self.refusals),
+            accounts=tuple(self.accounts),
+            meters=tuple(self.meters),
+            versions=tuple(self.versions),
+        )
+
+
+def _joined(chunks: list[NDArray[np.void]], dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    if len(chunks) == 1:
+        return chunks[0]
+    return np.concatenate(chunks) if chunks else np.empty(0, dtype)
+
+
+class Books:
+    """Everything that one site's lines change."""
+
+    def __init__(self) -> None:
+        self.clock = LONG_AGO_MS
+        """The latest time of any line; it never goes back."""
+        self.accounts = Accounts()
+        self.meters = Meters()
+        self.supplies = Supplies(self.accounts, self.meters)
+        self.tariffs: list[Tariff] = []
+        self.tariff_by_name: dict[str, int] = {}
+        self.versions = 0
+        """Running number of the next tariff version."""
+        self.taken: dict[str, TakenOrder] = {}
+        self.journal = Journal()
+        self.dirty_orders: set[str] = set()
+        self.site_dirty = False
+        """Whether tariffs or the site's policy changed since the pages were last taken."""
+        self.kept_times: list[int] = []
+        """The clock and the tariffs' `priced_until` as the pages have them."""
+        self._table: VersionTable | None = None
+
+    @property
+    def table(self) -> VersionTable:
+        """The versions in force as arrays."""
+        if self._table is None:
+            self._table = VersionTable(self.tariffs)
+        return self._table
+
+    def tariffs_changed(self) -> None:
+        """Note that a tariff or a version came."""
+        self._table = None
+        self.site_dirty = True
+
+    def advance_clock(self, at: int) -> int:
+        """The time that a line counts as: its own, or the site's latest where that is later (P2)."""
+        self.clock = max(self.clock, at)
+        return self.clock

@@ -1,0 +1,118 @@
+"""One line being taken: its time, what it touched, and the order in which its effects come out (P30)."""
+
+from streams.core.books import Books
+from streams.core.localtime import minute_of_day
+from streams.core.meter import Action, Reason
+from streams.core.outcome import Alarm, Entry, Notice, Position, Refusal
+from streams.core.supply import Switching
+from streams.core.units import MONEY_MAX
+
+
+class Line:
+    """A line in the making. Nothing of it is refused after the first change.
+
+    `end` judges supply of every account that the line touched and of those whose protected hours are over, and puts
+    notices and commands into the journal: account by account in the order of opening, a repeat last.
+    """
+
+    def __init__(self, books: Books, *, at: int, position: Position) -> None:
+        self.books = books
+        self.at = books.advance_clock(at)
+        self.position = position
+        self.no_low_levels = False
+        """Whether this line gives neither low1 nor low2 (P29)."""
+        self.rows = 0
+        """Rows given out so far: those of an order count on from its position, so that each has its own."""
+        self._before: dict[int, int] = {}
+        self._money: dict[int, str] = {}
+        self._ordered: dict[int, Switching] = {}
+        self._reported: tuple[int, int] | None = None
+
+    def refuse(self, reason: str, subject: str = "") -> None:
+        """Note that the line changed nothing."""
+        self.books.journal.refusals.append(Refusal(self.position, self.at, reason, subject))
+
+    def alarm(self, meter: int, kind: str) -> None:
+        self.books.journal.alarms.append(Alarm(self.position, self.at, meter, kind))
+
+    def touch(self, account: int) -> None:
+        """Have the account judged at the end of the line."""
+        self._before.setdefault(account, self.books.accounts.balance(account))
+
+    def fits(self, account: int, amount: int) -> bool:
+        """Whether a balance holds an amount more."""
+        return abs(self.books.accounts.balance(account) + amount) <= MONEY_MAX
+
+    def deduct(self, account: int, amount: int) -> int:
+        """Take a deduction (0 or more, nano-yuan) from a balance; the new balance."""
+        self.touch(account)
+        return self.books.accounts.post(account, -amount, spent=amount > 0)
+
+    def move(
+        self,
+        account: int,
+        amount: int,
+        *,
+        kind: str,
+        order_id: str,
+        notice: str = "",
+        spent: bool = False,
+        of: str = "",
+        channel: str = "",
+        reason: str = "",
+    ) -> None:
+        """Enter a movement of money other than a deduction."""
+        self.touch(account)
+        balance = self.books.accounts.post(account, amount, spent=spent)
+        entry = Entry(self.position, self.at, account, kind, amount, balance, order_id, of, channel, reason)
+        self.books.journal.entries.append(entry)
+        if notice:
+            self._money[account] = notice
+
+    def switch(self, meter: int, action: Action, reason: Reason) -> None:
+        """Change a meter's supply as ordered, whatever the balance."""
+        account = int(self.books.meters.setup.rows[meter]["account"])
+        self.touch(account)
+        self.books.supplies.switch(
+            meter,
+            action,
+            reason,
+            at=self.at,
+            position=self.position,
+            into=self._ordered.setdefault(account, Switching([], [])),
+        )
+
+    def report(self, meter: int, supply: int) -> None:
+        """Note what a newer reading says of its meter's supply."""
+        self._reported = (meter, supply)
+
+    def end(self) -> None:
+        """Judge supply and bring the line's notices and commands out in their order."""
+        journal, supplies = self.books.journal, self.books.supplies
+        touched = set(self._before)
+        if supplies.waiting:
+            touched.update(supplies.ripe(minute_of_day(self.at)))
+        for account in sorted(touched):
+            if account in self._money:
+                self._notice(account, self._money[account])
+            if account in self._before:
+                self._notice_level(account)
+            judged = supplies.judge(account, at=self.at, position=self.position)
+            for switching in (self._ordered.get(account), judged):
+                if switching is not None:
+                    journal.commands += switching.commands
+                    journal.notices += switching.notices
+        if self._reported is not None:
+            meter, supply = self._reported
+            command = supplies.repeat(meter, supply, at=self.at, position=self.position)
+            if command is not None:
+                journal.commands.append(command)
+
+    def _notice_level(self, account: int) -> None:
+        accounts = self.books.accounts
+        level = accounts.level_passed(account, self._before[account], accounts.balance(account))
+        if level and not (self.no_low_levels and level.startswith("low")):
+            self._notice(account, level)
+
+    def _notice(self, account: int, kind: str) -> None:
+        self.books.journal.notices.append(Notice(self.position, self.at, account, kind))

@@ -1,0 +1,367 @@
+"""Meters of a site: what the ledger knows of each, in pages for the fold and as one value for the exact slow path.
+
+A *seat* is the place that a meter and its replacements hold one after another. The position in the tiers and what is
+still unpriced belong to the seat; they live with the meter now in it.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, IntFlag
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.growing import GrowingRows
+from streams.core.localtime import FAR_AHEAD_MS, LONG_AGO_MS, month_of
+from streams.core.units import REGISTER_LIMIT
+
+METER = np.dtype(
+    [
+        ("register", "<i8"),
+        ("read_at", "<i8"),
+        ("month_used", "<i8"),
+        ("year_used", "<i8"),
+        ("total_used", "<i8"),
+        ("month", "<i4"),
+        ("reserved", "<u4"),
+    ]
+)
+"""What every reading changes: the last accepted register and its time; what was priced in the month and the year
+of the latest priced segment, and ever; that month, counted from year 0."""
+
+SETUP = np.dtype(
+    [
+        ("account", "<i4"),
+        ("seat", "<i4"),
+        ("replaced_by", "<i4"),
+        ("tariff", "<i4"),
+        ("tariff_since", "<i8"),
+        ("ratio", "<i4"),
+        ("sequence", "<u4"),
+        ("wrap", "<i8"),
+        ("max_rate", "<i8"),
+        ("held_register", "<i8"),
+        ("held_at", "<i8"),
+        ("installed_at", "<i8"),
+        ("last_at", "<i8"),
+        ("kind", "u1"),
+        ("digits", "u1"),
+        ("care", "u1"),
+        ("off", "u1"),
+        ("retained", "u1"),
+        ("manual", "u1"),
+        ("last_action", "u1"),
+        ("last_reason", "u1"),
+    ]
+)
+"""What orders and rare events change. `seat` is the number of the seat's first meter, `wrap` where the register
+ends (Wh or litres), `max_rate` the greatest plausible W or litres per hour (0: none), `off` the desired supply,
+`last_*` the last command."""
+
+
+class Care(IntFlag):
+    """Why a meter's readings leave the array path."""
+
+    CLOSED = 1
+    HELD = 2
+    PARTS = 4
+
+
+class Kind(IntEnum):
+    ELECTRICITY = 0
+    WATER = 1
+
+
+class Action(IntEnum):
+    """The last command of a meter; NONE before the first."""
+
+    NONE = 0
+    CUT = 1
+    RESTORE = 2
+
+
+class Reason(IntEnum):
+    """Why a command went out."""
+
+    NONE = 0
+    ARREARS = 1
+    RECHARGE = 2
+    MANUAL = 3
+    RETAIN = 4
+    CLOSED = 5
+
+
+class Part(NamedTuple):
+    """Consumption kept without a price: what lies in (start, end) of `owner`'s interval (t0, t1) of `consumption`."""
+
+    owner: int
+    t0: int
+    t1: int
+    consumption: int
+    start: int
+    end: int
+
+    @property
+    def quantity(self) -> int:
+        return self.upto(self.end) - (self.upto(self.start) if self.t0 != self.t1 else 0)
+
+    def upto(self, at: int) -> int:
+        """Consumption of the whole interval up to an instant in it: the floor of its share of the time."""
+        if at >= self.t1:
+            return self.consumption
+        return self.consumption * (at - self.t0) // (self.t1 - self.t0)
+
+
+@dataclass(slots=True)
+class Positions:
+    """How much of a seat was priced so far: by month, by year, ever; each segment counts where it starts."""
+
+    months: dict[int, int] = field(default_factory=dict)
+    years: dict[int, int] = field(default_factory=dict)
+    total: int = 0
+
+    def at(self, cycle: str, start: int) -> int:
+        """The position of a segment that starts then, in its own cycle."""
+        if cycle == "none":
+            return self.total
+        month = month_of(start)
+        return self.months.get(month, 0) if cycle == "month" else self.years.get(month // 12, 0)
+
+    def add(self, start: int, quantity: int) -> None:
+        """Count a priced segment."""
+        if quantity:
+            month = month_of(start)
+            self.months[month] = self.months.get(month, 0) + quantity
+            self.years[month // 12] = self.years.get(month // 12, 0) + quantity
+            self.total += quantity
+
+
+@dataclass(slots=True)
+class MeterInfo:
+    """What has no fixed width: texts, the tariffs that the meter had, what is unpriced, older positions."""
+
+    meter: str
+    gateway: str = ""
+    address: str = ""
+    template: str = ""
+    replaces: int | None = None
+    assignments: tuple[tuple[int, int], ...] = ()
+    """(from, tariff), by rising time; the first holds from the installation on."""
+    parts: tuple[Part, ...] = ()
+    months: dict[int, int] = field(default_factory=dict)
+    """Only while there are parts: a part priced late takes the position of its own month."""
+    years: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Meter:
+    """One meter as plain numbers, for the slow path; `Meters.load` makes it, `Meters.store` writes it back."""
+
+    number: int
+    account: int
+    ratio: int
+    digits: int
+    wrap: int
+    max_rate: int
+    register: int
+    read_at: int
+    closed: bool
+    held: tuple[int, int] | None
+    positions: Positions
+    assignments: tuple[tuple[int, int], ...]
+    parts: tuple[Part, ...]
+
+    def tariff_at(self, at: int) -> tuple[int, int]:
+        """The number of the tariff that the meter has at an instant (-1: none), and when the next one begins."""
+        tariff, until = -1, FAR_AHEAD_MS
+        for index, (since, assigned) in enumerate(self.assignments):
+            if index and since > at:
+                return tariff, since
+            tariff = assigned
+        return tariff, until
+
+
+class Meters:
+    """The meters of one site, by running number."""
+
+    def __init__(self) -> None:
+        self.hot = GrowingRows(METER)
+        self.setup = GrowingRows(SETUP)
+        self.infos: list[MeterInfo] = []
+        self.by_id: dict[str, int] = {}
+        self.limited = False
+        """Whether any meter has a greatest plausible rate."""
+        self.dirty_infos: set[int] = set()
+        self._seated: dict[int, list[int]] = {}
+        self._by_address: dict[str, dict[int, int]] = {}
+        self._routes: dict[tuple[str, bytes], NDArray[np.int32]] = {}
+
+    def add(self, info: MeterInfo) -> int:
+        """A further meter; its rows are zeroed and for the caller to fill."""
+        number = self.hot.append()
+        self.setup.append()
+        self.infos.append(info)
+        self.by_id[info.meter] = number
+        self.changed(number)
+        return number
+
+    def changed(self, number: int) -> None:
+        """Note that a meter's texts, tariffs or place changed."""
+        self.dirty_infos.add(number)
+        self._routes.clear()
+        self._by_address.clear()
+
+    def load(self, number: int) -> Meter:
+        """The meter as one value."""
+        setup = self.setup.rows[number]
+        register, read_at, month_used, year_used, total, month, _ = self.hot.rows[number].item()
+        info = self.infos[number]
+        if info.parts:
+            positions = Positions(dict(info.months), dict(info.years), total)
+        else:
+            positions = Positions({month: month_used}, {month // 12: year_used}, total)
+        care = int(setup["care"])
+        return Meter(
+            number=number,
+            account=int(setup["account"]),
+            ratio=int(setup["ratio"]),
+            digits=int(setup["digits"]),
+            wrap=int(setup["wrap"]),
+            max_rate=int(setup["max_rate"]),
+            register=register,
+            read_at=read_at,
+            closed=bool(care & Care.CLOSED),
+            held=(int(setup["held_register"]), int(setup["held_at"])) if care & Care.HELD else None,
+            positions=positions,
+            assignments=info.assignments,
+            parts=info.parts,
+        )
+
+    def store(self, meter: Meter) -> None:
+        """Write the slow path's changes back: readings, held, positions, parts, closed."""
+        number, info = meter.number, self.infos[meter.number]
+        positions = meter.positions
+        month = max(positions.months)
+        self.hot.rows[number] = (
+            meter.register,
+            meter.read_at,
+            positions.months[month],
+            positions.years[month // 12],
+            positions.total,
+            month,
+            0,
+        )
+        self.hot.touch(number)
+        care = Care.CLOSED * meter.closed | Care.HELD * bool(meter.held) | Care.PARTS * bool(meter.parts)
+        setup = self.setup.rows[number]
+        held = meter.held or (0, 0)
+        if (int(setup["care"]), int(setup["held_register"]), int(setup["held_at"])) != (care, *held):
+            setup["care"], setup["held_register"], setup["held_at"] = care, *held
+            self.setup.touch(number)
+        if meter.parts or info.parts:
+            info.parts = meter.parts
+            info.months = dict(positions.months) if meter.parts else {}
+            info.years = dict(positions.years) if meter.parts else {}
+            self.dirty_infos.add(number)
+
+    def assign(self, number: int, tariff: int, at: int) -> None:
+        """Give the meter a tariff from `at` on; its first holds from the installation."""
+        info = self.infos[number]
+        info.assignments = (*info.assignments, (at, tariff))
+        self.dirty_infos.add(number)
+        self.note_tariff(number)
+
+    def note_tariff(self, number: int) -> None:
+        """Bring the array path's view of a meter's present tariff up to date."""
+        assignments, setup = self.infos[number].assignments, self.setup.rows[number]
+        setup["tariff"] = assignments[-1][1] if assignments else -1
+        setup["tariff_since"] = assignments[-1][0] if len(assignments) > 1 else LONG_AGO_MS
+        self.setup.touch(number)
+
+    def seated(self, account: int) -> list[int]:
+        """The meters now in an account's seats, in the order of installation."""
+        return self._seated.get(account, [])
+
+    def seat(self, number: int, *, account: int, replaces: int | None) -> None:
+        """Put a new meter into a new seat of an account, or into that of the meter that it replaces."""
+        setup, seats = self.setup.rows[number], self._seated.setdefault(account, [])
+        setup["account"] = account
+        setup["seat"] = number if replaces is None else self.setup.rows[replaces]["seat"]
+        setup["replaced_by"] = -1
+        if replaces is None:
+            seats.append(number)
+        else:
+            seats[seats.index(replaces)] = number
+            self.setup.rows[replaces]["replaced_by"] = number
+            self.setup.touch(replaces)
+        self.setup.touch(number)
+
+    def recall(self) -> None:
+        """Find again what is derived, after pages were read back."""
+        setup = self.setup.rows
+        self.limited = bool((setup["max_rate"] > 0).any())
+        self.by_id = {info.meter: number for number, info in enumerate(self.infos)}
+        self._seated = {}
+        for number in np.lexsort((setup["seat"], setup["account"])).tolist():
+            if setup[number]["replaced_by"] < 0:
+                self._seated.setdefault(int(setup[number]["account"]), []).append(number)
+
+    def numbers_at(self, gateway: str, addresses: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The numbers of the meters in use at addresses behind a gateway; -1 where there is none."""
+        key = (gateway, addresses.tobytes())
+        known = self._routes.get(key)
+        if known is None:
+            if not self._by_address:
+                self._index_addresses()
+            at = self._by_address.get(gateway, {})
+            known = np.array([at.get(address, -1) for address in addresses.tolist()], np.int32)
+            # A gateway's rounds ask for the same meters in the same order; only a few orders ever occur.
+            if len(self._routes) >= 16_384:
+                self._routes.clear()
+            self._routes[key] = known
+        return known
+
+    def _index_addresses(self) -> None:
+        for number, info in enumerate(self.infos):
+            if info.gateway and not self.setup.rows[number]["care"] & Care.CLOSED:
+                self._by_address.setdefault(info.gateway, {})[int(info.address)] = number
+
+
+def register_end(digits: int) -> int:
+    """Where a register with so many whole digits wraps; the language's limit where the digits are not given."""
+    return int(10**digits * 1_000) if digits else REGISTER_LIMIT
+
+
+def info_record(info: MeterInfo) -> dict[str, Any]:
+    """A meter's texts and lists as JSON-like values, for its page."""
+    return {
+        "meter": info.meter,
+        "route": [info.gateway, info.address, info.template],
+        "replaces": info.replaces,
+        "assignments": [list(assignment) for assignment in info.assignments],
+        "parts": [list(part) for part in info.parts],
+        "months": [list(pair) for pair in sorted(info.months.items())],
+        "years": [list(pair) for pair in sorted(info.years.items())],
+    }
+
+
+def info_of(record: dict[str, Any]) -> MeterInfo:
+    """The info that `info_record` wrote."""
+    gateway, address, template = record["route"]
+    return MeterInfo(
+        meter=record["meter"],
+        gateway=gateway,
+        address=address,
+        template=template,
+        replaces=record["replaces"],
+        assignments=tuple((since, tariff) for since, tariff in record["assignments"]),
+        parts=tuple(Part(*part) for part in record["parts"]),
+        months=dict(record["months"]),
+        years=dict(record["years"]),
+    )
+
+
+def copy_of(meter: Meter) -> Meter:
+    """A copy whose positions are its own."""
+    positions = meter.positions
+    return replace(meter, positions=Positions(dict(positions.months), dict(positions.years), positions.total))

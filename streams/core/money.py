@@ -1,0 +1,181 @@
+"""Money orders: recharge, refund, reversal, adjustment, and the closing of an account.
+
+All but the closing carry an `order_id`; one that was taken before is answered `duplicate` if its content is the same
+and refused `conflict` if not (P9). The balance changes only here and by deductions.
+"""
+
+from dataclasses import replace
+
+from streams.core.account import TakenOrder, order_digest
+from streams.core.consumption import Judgement, judge_final
+from streams.core.line import Line
+from streams.core.meter import Meter
+from streams.core.orders import Adjust, CloseAccount, MoneyOrder, Recharge, Refund, Reverse
+from streams.core.posting import write_down
+from streams.core.units import NANO_PER_YUAN, Quantity
+
+_NANO_PER_CENT = NANO_PER_YUAN // 100
+
+
+def recharge(line: Line, order: Recharge) -> None:
+    """Money in."""
+    account = _open_account(line, order, "recharge")
+    if account is None:
+        return
+    amount = _money(order.amount)
+    if amount is None or amount <= 0 or not line.fits(account, amount):
+        return line.refuse("invalid", order.account)
+    line.move(
+        account,
+        amount,
+        kind="recharge",
+        order_id=order.order_id,
+        notice="recharged",
+        spent=True,
+        channel=order.channel or "",
+    )
+    _take(line, order, "recharge", account, amount)
+
+
+def refund(line: Line, order: Refund) -> None:
+    """Money out, up to the balance."""
+    account = _open_account(line, order, "refund")
+    if account is None:
+        return
+    amount = _money(order.amount)
+    if amount is None or amount <= 0:
+        return line.refuse("invalid", order.account)
+    if amount > line.books.accounts.balance(account):
+        return line.refuse("insufficient", order.account)
+    line.move(account, -amount, kind="refund", order_id=order.order_id, notice="refunded")
+    _take(line, order, "refund", account, -amount)
+
+
+def reverse(line: Line, order: Reverse) -> None:
+    """Take back the whole of a recharge, once; the balance may go negative."""
+    if _seen(line, order, "reverse"):
+        return
+    books = line.books
+    account = books.accounts.by_id.get(order.account)
+    taken = books.taken.get(order.of)
+    if account is None or taken is None:
+        return line.refuse("unknown", order.account)
+    if books.accounts.infos[account].closed:
+        return line.refuse("closed", order.account)
+    if taken.kind != "recharge" or taken.account != account or not line.fits(account, -taken.amount):
+        return line.refuse("invalid", order.account)
+    if taken.reversed:
+        return line.refuse("conflict", order.account)
+    line.move(
+        account,
+        -taken.amount,
+        kind="reversal",
+        order_id=order.order_id,
+        notice="reversed",
+        of=order.of,
+    )
+    books.taken[order.of] = replace(taken, reversed=True)
+    books.dirty_orders.add(order.of)
+    _take(line, order, "reverse", account, -taken.amount)
+
+
+def adjust(line: Line, order: Adjust) -> None:
+    """Correct a balance, with a reason."""
+    account = _open_account(line, order, "adjust")
+    if account is None:
+        return
+    amount = _money(order.amount)
+    if amount is None or amount == 0 or not line.fits(account, amount):
+        return line.refuse("invalid", order.account)
+    line.move(account, amount, kind="adjustment", order_id=order.order_id, reason=order.reason)
+    _take(line, order, "adjust", account, amount)
+
+
+def close_account(line: Line, order: CloseAccount) -> None:
+    """Charge the final readings, pay out what is left, and cut for good (P21, P28, P29)."""
+    books = line.books
+    account = books.accounts.by_id.get(order.account)
+    if account is None or any(meter not in books.meters.by_id for meter, _ in order.finals):
+        return line.refuse("unknown", order.account)
+    if books.accounts.infos[account].closed:
+        return line.refuse("closed", order.account)
+    finals = {books.meters.by_id[meter]: final.scaled(3) for meter, final in order.finals}
+    seated = books.meters.seated(account)
+    kept_until = [tariff.priced_until for tariff in books.tariffs]
+    judged = _judge_finals(line, finals, seated)
+    due = sum(judgement.amount for _, _, judgement in judged or ())
+    if judged is None or not line.fits(account, -due):
+        reason = "invalid"
+    else:
+        reason = "" if len(judged) == len(seated) else "incomplete"
+    if judged is None or reason:
+        for tariff, until in zip(books.tariffs, kept_until, strict=True):
+            tariff.priced_until = until
+        return line.refuse(reason, order.account)
+    line.no_low_levels = True
+    line.touch(account)
+    for meter, final, judgement in judged:
+        meter.closed = True
+        books.meters.store(meter)
+        books.meters.changed(meter.number)
+        write_down(line, meter, judgement, register=final, read_at=meter.read_at)
+    balance = books.accounts.balance(account)
+    if balance > 0:
+        line.move(account, -balance, kind="closing_refund", order_id="", notice="refunded")
+    books.accounts.infos[account].closed = True
+    books.accounts.dirty_infos.add(account)
+
+
+def _judge_finals(
+    line: Line, finals: dict[int, int | None], seated: list[int]
+) -> list[tuple[Meter, int, Judgement]] | None:
+    """Every final with its meter as charged by it; None where one is `invalid`. Nothing is stored yet."""
+    if not set(finals) <= set(seated):
+        return None
+    books = line.books
+    judged = []
+    for number in seated:
+        if number in finals:
+            final = finals[number]
+            meter = books.meters.load(number)
+            register = -1 if final is None else final
+            judgement = judge_final(meter, books.tariffs, register=register, at=line.at)
+            if judgement is None:
+                return None
+            judged.append((meter, register, judgement))
+    return judged
+
+
+def _open_account(line: Line, order: MoneyOrder, kind: str) -> int | None:
+    """The account of a new money order; None where the order was answered or refused."""
+    if _seen(line, order, kind):
+        return None
+    accounts = line.books.accounts
+    account = accounts.by_id.get(order.account)
+    if account is None:
+        line.refuse("unknown", order.account)
+    elif accounts.infos[account].closed:
+        line.refuse("closed", order.account)
+    else:
+        return account
+    return None
+
+
+def _seen(line: Line, order: MoneyOrder, kind: str) -> bool:
+    """Answer an order whose id was taken before."""
+    taken = line.books.taken.get(order.order_id)
+    if taken is None:
+        return False
+    line.refuse("duplicate" if taken.digest == order_digest(kind, order) else "conflict", order.account)
+    return True
+
+
+def _take(line: Line, order: MoneyOrder, kind: str, account: int, amount: int) -> None:
+    line.books.taken[order.order_id] = TakenOrder(order_digest(kind, order), kind, account, amount)
+    line.books.dirty_orders.add(order.order_id)
+
+
+def _money(amount: Quantity) -> int | None:
+    """Nano-yuan of a text with at most two decimals."""
+    cents = amount.scaled(2)
+    return None if cents is None else cents * _NANO_PER_CENT

@@ -1,0 +1,134 @@
+"""What the office orders: each order is checked whole before anything changes, and refused in the order of P7."""
+
+from collections.abc import Callable
+from typing import Any
+
+from streams.core import money, mounting, switching
+from streams.core.account import AccountInfo, check_policy
+from streams.core.line import Line
+from streams.core.orders import (
+    Adjust,
+    AssignTariff,
+    CloseAccount,
+    Control,
+    InstallMeter,
+    OpenAccount,
+    Order,
+    Recharge,
+    Refund,
+    ReplaceMeter,
+    Reverse,
+    SetPolicy,
+    SetTariff,
+    Tick,
+)
+from streams.core.outcome import AccountOpened, VersionTaken
+from streams.core.posting import plan_fits, plan_kept_parts, post_plan
+from streams.core.tariff import Tariff, TariffVersion, check_version
+
+
+def carry_out(line: Line, order: Order) -> None:
+    """Take an order or refuse it."""
+    _HANDLERS[type(order)](line, order)
+
+
+def set_tariff(line: Line, order: SetTariff) -> None:
+    """Take a tariff's first or a further version in; price what waited for it."""
+    books = line.books
+    number = books.tariff_by_name.get(order.tariff, len(books.tariffs))
+    known = books.tariffs[number] if number < len(books.tariffs) else None
+    version = check_version(order, number=books.versions, tariff=number)
+    if version is None or (known is not None and known.unit != order.unit):
+        return line.refuse("invalid", order.tariff)
+    if known is not None and order.starts_at < known.priced_until:
+        return line.refuse("retroactive", order.tariff)
+    tariff = known or Tariff(order.tariff, order.unit)
+    if known is None:
+        books.tariffs.append(tariff)
+        books.tariff_by_name[order.tariff] = number
+    kept_versions, kept_until = tariff.versions, [each.priced_until for each in books.tariffs]
+    tariff.put(version)
+    plan = plan_kept_parts(books)
+    if not plan_fits(line, plan):
+        tariff.versions = kept_versions
+        for each, until in zip(books.tariffs, kept_until, strict=True):
+            each.priced_until = until
+        if known is None:
+            books.tariffs.pop()
+            del books.tariff_by_name[order.tariff]
+        return line.refuse("invalid", order.tariff)
+    books.versions += 1
+    books.tariffs_changed()
+    books.journal.versions.append(_version_taken(line, order, version))
+    post_plan(line, plan)
+
+
+def _version_taken(line: Line, order: SetTariff, version: TariffVersion) -> VersionTaken:
+    return VersionTaken(
+        position=line.position,
+        at=line.at,
+        number=version.number,
+        tariff=order.tariff,
+        starts_at=version.starts_at,
+        unit=order.unit,
+        cycle=version.cycle,
+        tiers=version.tiers,
+        bands=tuple(name for name, _ in version.bands),
+        components=version.components,
+        prices=version.prices,
+    )
+
+
+def open_account(line: Line, order: OpenAccount) -> None:
+    """Open an account with a balance of 0."""
+    accounts = line.books.accounts
+    known = accounts.by_id.get(order.account)
+    if known is not None:
+        return line.refuse("closed" if accounts.infos[known].closed else "conflict", order.account)
+    number = accounts.add(AccountInfo(order.account))
+    line.books.journal.accounts.append(AccountOpened(line.position, line.at, number, order.account))
+
+
+def set_policy(line: Line, order: SetPolicy) -> None:
+    """Change the fields of a policy that the order names; an account's own win over its site's."""
+    accounts = line.books.accounts
+    number = None
+    if order.account is not None:
+        number = accounts.by_id.get(order.account)
+        if number is None:
+            return line.refuse("unknown", order.account)
+        if accounts.infos[number].closed:
+            return line.refuse("closed", order.account)
+    change = check_policy(order)
+    if change is None:
+        return line.refuse("invalid", order.account or "")
+    if number is None:
+        accounts.site_policy = accounts.site_policy.then(change)
+        line.books.site_dirty = True
+    else:
+        accounts.infos[number].own = accounts.infos[number].own.then(change)
+        accounts.dirty_infos.add(number)
+    for touched in range(len(accounts.infos)) if number is None else [number]:
+        accounts.apply_policy(touched)
+        line.touch(touched)
+
+
+def tick(line: Line, order: Tick) -> None:
+    """Time passes; the end of the line does the rest."""
+
+
+_HANDLERS: dict[type[Order], Callable[[Line, Any], None]] = {
+    SetTariff: set_tariff,
+    OpenAccount: open_account,
+    SetPolicy: set_policy,
+    Tick: tick,
+    InstallMeter: mounting.install_meter,
+    ReplaceMeter: mounting.replace_meter,
+    AssignTariff: mounting.assign_tariff,
+    Recharge: money.recharge,
+    Refund: money.refund,
+    Reverse: money.reverse,
+    Adjust: money.adjust,
+    CloseAccount: money.close_account,
+    Control: switching.control,
+}

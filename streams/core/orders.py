@@ -1,0 +1,318 @@
+"""The orders of the ledger's language: what a line must look like before anything is judged (P4, P5).
+
+`parse_order` turns a JSON object into one frozen order or raises `MalformedError` with the field's name. It looks at
+shape alone: texts, decimals, times, ranges, known words. Whether an account exists or a price is too fine is the
+ledger's to refuse.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, cast
+
+from streams.core.errors import MalformedError
+from streams.core.localtime import MinuteRange, parse_range, parse_time
+from streams.core.units import Quantity, parse_decimal
+
+Bands = tuple[tuple[str, tuple[MinuteRange, ...]], ...]
+Prices = tuple[tuple[str, tuple[tuple[str, tuple[Quantity, ...]], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What all orders may carry: `operator`, who gave it."""
+
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTariff(Order):
+    tariff: str
+    starts_at: int
+    unit: str
+    cycle: str
+    tiers: tuple[Quantity, ...] = (Quantity(0, 0),)
+    bands: Bands = (("all", ()),)
+    components: Prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount(Order):
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallMeter(Order):
+    meter: str
+    account: str
+    kind: str
+    register: Quantity
+    tariff: str | None = None
+    ratio: int = 1
+    digits: int | None = None
+    max_kw: Quantity | None = None
+    max_m3h: Quantity | None = None
+    gateway: str = ""
+    address: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceMeter(Order):
+    """Fields that are None carry over from the old meter."""
+
+    meter: str
+    final: Quantity
+    new_meter: str
+    register: Quantity
+    ratio: int | None = None
+    digits: int | None = None
+    max_kw: Quantity | None = None
+    max_m3h: Quantity | None = None
+    gateway: str | None = None
+    address: str | None = None
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignTariff(Order):
+    meter: str
+    tariff: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPolicy(Order):
+    """Without `account` it is the site's; fields that are None stay as they are."""
+
+    account: str | None = None
+    low: tuple[Quantity, ...] | None = None
+    overdraft: Quantity | None = None
+    protected: tuple[MinuteRange, ...] | None = None
+    auto_restore: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyOrder(Order):
+    account: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recharge(MoneyOrder):
+    amount: Quantity
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund(MoneyOrder):
+    amount: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reverse(MoneyOrder):
+    of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjust(MoneyOrder):
+    amount: Quantity
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control(Order):
+    meter: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAccount(Order):
+    account: str
+    finals: tuple[tuple[str, Quantity], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick(Order):
+    """Time passes; nothing else."""
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise MalformedError(field, "must be a text")
+    if not value:
+        raise MalformedError(field, "must not be empty")
+    return value
+
+
+def _word(*words: str) -> Callable[[object, str], str]:
+    def parse(value: object, field: str) -> str:
+        if _text(value, field) not in words:
+            raise MalformedError(field, f"must be one of {', '.join(words)}")
+        return cast(str, value)
+
+    return parse
+
+
+def _decimal(value: object, field: str) -> Quantity:
+    quantity = parse_decimal(_text(value, field))
+    if quantity is None:
+        raise MalformedError(field, "must be a decimal such as 12.50")
+    return quantity
+
+
+def _time(value: object, field: str) -> int:
+    at = parse_time(_text(value, field))
+    if at is None:
+        raise MalformedError(field, "must be a time such as 2026-01-05T08:00:00+08:00")
+    return at
+
+
+def _whole(value: object, field: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise MalformedError(field, "must be a whole number")
+    return value
+
+
+def _truth(value: object, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise MalformedError(field, "must be true or false")
+    return value
+
+
+def _list(value: object, field: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise MalformedError(field, "must be a list")
+    return value
+
+
+def _object(value: object, field: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedError(field, "must be an object")
+    for name in value:
+        _text(name, field)
+    return value
+
+
+def _decimals(value: object, field: str) -> tuple[Quantity, ...]:
+    return tuple(_decimal(item, field) for item in _list(value, field))
+
+
+def _ranges(value: object, field: str) -> tuple[MinuteRange, ...]:
+    ranges = []
+    for item in _list(value, field):
+        parsed = parse_range(_text(item, field))
+        if parsed is None:
+            raise MalformedError(field, "must be daily ranges such as 08:00-11:30")
+        ranges.append(parsed)
+    return tuple(ranges)
+
+
+def _bands(value: object, field: str) -> Bands:
+    return tuple((name, _ranges(ranges, field)) for name, ranges in _object(value, field).items())
+
+
+def _components(value: object, field: str) -> Prices:
+    return tuple(
+        (name, tuple((band, _decimals(prices, field)) for band, prices in _object(bands, field).items()))
+        for name, bands in _object(value, field).items()
+    )
+
+
+def _finals(value: object, field: str) -> tuple[tuple[str, Quantity], ...]:
+    return tuple((meter, _decimal(final, field)) for meter, final in _object(value, field).items())
+
+
+Parser = Callable[[object, str], object]
+
+_PARSERS: dict[str, Parser] = {
+    "tariff": _text,
+    "from": _time,
+    "unit": _word("kWh", "m3"),
+    "cycle": _word("month", "year", "none"),
+    "tiers": _decimals,
+    "bands": _bands,
+    "components": _components,
+    "account": _text,
+    "meter": _text,
+    "new_meter": _text,
+    "kind": _word("electricity", "water"),
+    "register": _decimal,
+    "final": _decimal,
+    "ratio": _whole,
+    "digits": _whole,
+    "max_kw": _decimal,
+    "max_m3h": _decimal,
+    "gateway": _text,
+    "address": _text,
+    "template": _text,
+    "low": _decimals,
+    "overdraft": _decimal,
+    "protected": _ranges,
+    "auto_restore": _truth,
+    "order_id": _text,
+    "amount": _decimal,
+    "channel": _text,
+    "of": _text,
+    "reason": _text,
+    "action": _word("cut", "restore", "retain", "release"),
+    "finals": _finals,
+    "operator": _text,
+}
+"""How each field is read. A field of one name is of one type in every order."""
+
+KINDS: dict[str, type[Order]] = {
+    "set_tariff": SetTariff,
+    "open_account": OpenAccount,
+    "install_meter": InstallMeter,
+    "set_policy": SetPolicy,
+    "recharge": Recharge,
+    "refund": Refund,
+    "reverse": Reverse,
+    "adjust": Adjust,
+    "assign_tariff": AssignTariff,
+    "replace_meter": ReplaceMeter,
+    "control": Control,
+    "close_account": CloseAccount,
+    "tick": Tick,
+}
+
+_ATTRIBUTES = {"from": "starts_at"}
+"""JSON names that Python keeps for itself."""
+
+_ENVELOPE = frozenset({"order", "at", "site"})
+
+
+_SHAPES: dict[str, tuple[type[Order], frozenset[str], frozenset[str]]] = {}
+"""Each order's class, the names it knows and the names it needs."""
+
+for _kind, _class in KINDS.items():
+    _names = {field.name: field for field in fields(_class)}
+    for _json, _attribute in _ATTRIBUTES.items():
+        if _attribute in _names:
+            _names[_json] = _names.pop(_attribute)
+    _needed = frozenset(name for name, field in _names.items() if field.default is MISSING)
+    _SHAPES[_kind] = (_class, frozenset(_names), _needed)
+
+
+def parse_order(line: Mapping[str, object]) -> Order:
+    """The order that a line's object holds.
+
+    Args:
+        line: The JSON object with `order` and the order's fields; `at` and `site` are the caller's.
+    Raises:
+        MalformedError: An unknown order or field, a missing field, or a value of the wrong type or form.
+    """
+    kind = _text(line.get("order"), "order")
+    if kind not in _SHAPES:
+        raise MalformedError("order", f"unknown order {kind!r}")
+    order, known, needed = _SHAPES[kind]
+    values: dict[str, Any] = {}
+    for name, value in line.items():
+        if name in _ENVELOPE:
+            continue
+        if name not in known:
+            raise MalformedError(name, f"is not a field of {kind}")
+        values[_ATTRIBUTES.get(name, name)] = _PARSERS[name](value, name)
+    for name in sorted(needed):
+        if name not in line:
+            raise MalformedError(name, f"is missing in {kind}")
+    return order(**values)

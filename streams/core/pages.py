@@ -1,0 +1,178 @@
+"""A site's state as pages: the bytes that `ledger.state` keeps, and back.
+
+Every page begins with four bytes, `SLP` and the layout's version. What follows:
+
+| key within the site | content |
+| --- | --- |
+| `clock` | i64 latest time in ms, then i64 "priced until" of each tariff, by number |
+| `site` | JSON: the site's policy, its tariffs with the versions in force, the next version's number |
+| `meters/K`, `accounts/K` | rows 256 K and on of what every reading changes (`meter.METER`, `account.ACCOUNT`) |
+| `setup/K` | rows 256 K and on of what orders change (`meter.SETUP`) |
+| `meter/N`, `account/N` | JSON: texts, tariffs, kept parts of meter N; id, closed, own policy of account N |
+| `order/ID` | JSON: a money order that was taken |
+
+All numbers are little-endian; JSON is written without spaces and in a fixed order, so equal state is equal bytes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from streams.core.account import (
+    ACCOUNT,
+    AccountInfo,
+    TakenOrder,
+    policy_of,
+    policy_record,
+)
+from streams.core.books import Books
+from streams.core.growing import GrowingRows
+from streams.core.meter import METER, SETUP, info_of, info_record
+from streams.core.tariff import Tariff, version_of, version_record
+
+VERSION = 1
+_HEAD = b"SLP" + bytes([VERSION])
+
+
+class PageError(ValueError):
+    """A page that cannot be read: damaged, or of a layout that this code does not know."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"page {key!r}: {reason}")
+        self.key = key
+
+
+def dirty_pages(books: Books) -> dict[str, bytes]:
+    """The pages that changed since the last call."""
+    pages: dict[str, bytes] = {}
+    times = [books.clock, *(tariff.priced_until for tariff in books.tariffs)]
+    if times != books.kept_times:
+        pages["clock"] = _HEAD + np.array(times, "<i8").tobytes()
+        books.kept_times = times
+    if books.site_dirty:
+        pages["site"] = _json(_site_record(books))
+        books.site_dirty = False
+    meters, accounts = books.meters, books.accounts
+    for name, rows in (("meters", meters.hot), ("setup", meters.setup), ("accounts", accounts.hot)):
+        for page, content in rows.take_dirty().items():
+            pages[f"{name}/{page}"] = _HEAD + content
+    for number in sorted(meters.dirty_infos):
+        pages[f"meter/{number}"] = _json(info_record(meters.infos[number]))
+    for number in sorted(accounts.dirty_infos):
+        pages[f"account/{number}"] = _json(_account_record(accounts.infos[number]))
+    for order_id in sorted(books.dirty_orders):
+        pages[f"order/{order_id}"] = _json(_order_record(books.taken[order_id]))
+    meters.dirty_infos.clear()
+    accounts.dirty_infos.clear()
+    books.dirty_orders.clear()
+    return pages
+
+
+def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
+    """Fill empty books from pages.
+
+    Raises:
+        PageError: A page is damaged or of an unknown layout.
+    """
+    bodies = {key: _body(key, page) for key, page in pages.items()}
+    meters, accounts = books.meters, books.accounts
+    try:
+        if "site" in bodies:
+            _read_site(books, json.loads(bodies["site"]))
+        if "clock" in bodies:
+            times = np.frombuffer(bodies["clock"], "<i8").tolist()
+            books.clock, books.kept_times = times[0], times
+            for tariff, until in zip(books.tariffs, times[1:], strict=False):
+                tariff.priced_until = until
+        _read_rows(meters.hot, METER, "meters", bodies)
+        _read_rows(meters.setup, SETUP, "setup", bodies)
+        _read_rows(accounts.hot, ACCOUNT, "accounts", bodies)
+        meters.infos = [info_of(json.loads(body)) for body in _numbered("meter", bodies)]
+        for body in _numbered("account", bodies):
+            record = json.loads(body)
+            accounts.infos.append(AccountInfo(record["account"], record["closed"], policy_of(record["own"])))
+        for key, body in bodies.items():
+            if key.startswith("order/"):
+                books.taken[key.removeprefix("order/")] = TakenOrder(**json.loads(body))
+    except (KeyError, TypeError, ValueError) as error:
+        raise PageError("", f"is damaged: {error}") from error
+    if len(meters.infos) != len(meters.hot) or len(accounts.infos) != len(accounts.hot):
+        raise PageError("", "meters or accounts are missing")
+    _recall(books)
+
+
+def _recall(books: Books) -> None:
+    """Find again what is derived from the pages."""
+    accounts = books.accounts
+    books.meters.recall()
+    for number, info in enumerate(accounts.infos):
+        accounts.by_id[info.account] = number
+        accounts.limits.append()
+        accounts.policies.append(accounts.policy_in_force(number))
+        accounts.apply_policy(number)
+    books.supplies.recall()
+
+
+def _site_record(books: Books) -> dict[str, Any]:
+    return {
+        "policy": policy_record(books.accounts.site_policy),
+        "versions": books.versions,
+        "tariffs": [
+            {
+                "name": tariff.name,
+                "unit": tariff.unit,
+                "versions": [version_record(version) for version in tariff.versions],
+            }
+            for tariff in books.tariffs
+        ],
+    }
+
+
+def _read_site(books: Books, record: dict[str, Any]) -> None:
+    books.accounts.site_policy = policy_of(record["policy"])
+    books.versions = record["versions"]
+    for number, tariff in enumerate(record["tariffs"]):
+        versions = [version_of(version, number) for version in tariff["versions"]]
+        books.tariffs.append(Tariff(tariff["name"], tariff["unit"], versions))
+        books.tariff_by_name[tariff["name"]] = number
+
+
+def _account_record(info: AccountInfo) -> dict[str, Any]:
+    return {"account": info.account, "closed": info.closed, "own": policy_record(info.own)}
+
+
+def _order_record(order: TakenOrder) -> dict[str, Any]:
+    return {
+        "digest": order.digest,
+        "kind": order.kind,
+        "account": order.account,
+        "amount": order.amount,
+        "reversed": order.reversed,
+    }
+
+
+def _json(record: dict[str, Any]) -> bytes:
+    return _HEAD + json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _body(key: str, page: bytes) -> bytes:
+    if page[:3] != _HEAD[:3]:
+        raise PageError(key, "does not begin with SLP")
+    if len(page) < 4 or page[3] != VERSION:
+        raise PageError(key, f"layout version {page[3:4].hex()} is not known here")
+    return page[4:]
+
+
+def _read_rows(rows: GrowingRows, dtype: np.dtype[np.void], name: str, bodies: Mapping[str, bytes]) -> None:
+    for page, body in enumerate(_numbered(name, bodies)):
+        rows.put_page(page, np.frombuffer(body, dtype))
+
+
+def _numbered(name: str, bodies: Mapping[str, bytes]) -> Iterable[bytes]:
+    """The bodies `name/0`, `name/1`, … in their order."""
+    number = 0
+    while f"{name}/{number}" in bodies:
+        yield bodies[f"{name}/{number}"]
+        number += 1

@@ -1,0 +1,131 @@
+"""One reading or final register taken by the plain rules and written down: rows, alarms, the deduction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.books import Books
+from streams.core.consumption import Judgement, Piece, judge_reading, price_part
+from streams.core.line import Line
+from streams.core.meter import Meter
+from streams.core.outcome import NO_CELL, NO_VERSION, PIECE, READING, Flag, Supply
+
+NO_PIECES = np.empty(0, PIECE)
+
+
+def take_reading(line: Line, number: int, *, register: int, read_at: int, supply: int) -> None:
+    """Judge a reading of the meter with this running number (-1: unknown) and post what it shows."""
+    if number < 0:
+        return line.refuse("unknown")
+    books = line.books
+    meter = books.meters.load(number)
+    priced_until = [tariff.priced_until for tariff in books.tariffs]
+    judgement = judge_reading(meter, books.tariffs, register=register, read_at=read_at, at=line.at)
+    reason = judgement.refusal
+    if not reason and not line.fits(meter.account, -judgement.amount):
+        # What the meter shows cannot be charged: nothing of it is kept, so that nothing is lost unseen.
+        reason = "invalid"
+        for tariff, until in zip(books.tariffs, priced_until, strict=True):
+            tariff.priced_until = until
+    if reason:
+        return line.refuse(reason, books.meters.infos[number].meter)
+    books.meters.store(meter)
+    write_down(line, meter, judgement, register=register, read_at=read_at, supply=supply)
+    if judgement.newer:
+        line.report(number, supply)
+
+
+def write_down(
+    line: Line,
+    meter: Meter,
+    judgement: Judgement,
+    *,
+    register: int,
+    read_at: int,
+    supply: int = Supply.UNKNOWN,
+) -> None:
+    """Give out a judgement's alarms and rows, and deduct its amount."""
+    for kind in judgement.alarms:
+        line.alarm(meter.number, kind)
+    balance = line.deduct(meter.account, judgement.amount)
+    line.rows += 1
+    cell = judgement.cell
+    row = np.zeros(1, READING)
+    position = line.position
+    row[0] = (
+        position.offset,
+        position.line + line.rows - 1,
+        position.source,
+        supply,
+        judgement.flags,
+        meter.number,
+        meter.account,
+        line.at,
+        read_at,
+        register,
+        judgement.consumption,
+        judgement.amount,
+        balance,
+        NO_VERSION if cell is None else cell.version,
+        NO_CELL if cell is None else cell.band,
+        NO_CELL if cell is None else cell.tier,
+    )
+    pieces = NO_PIECES if cell is not None else piece_rows(judgement.pieces, reading=0)
+    line.books.journal.add_readings(row, pieces)
+
+
+def piece_rows(pieces: Sequence[Piece], *, reading: int) -> NDArray[np.void]:
+    """Pieces as rows of the reading with this index."""
+    rows = np.empty(len(pieces), PIECE)
+    for row, piece in enumerate(pieces):
+        version, band, tier, start, quantity, amount = piece
+        rows[row] = (reading, version, band, tier, start, quantity, amount)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class LatePricing:
+    """What a tariff that came late makes of a seat's kept parts: the meter as it is then, and pieces by owner."""
+
+    meter: Meter
+    pieces: dict[int, list[Piece]]
+
+
+def plan_kept_parts(books: Books) -> list[LatePricing]:
+    """Price again, in time order, what found no tariff in force; changes nothing but `priced_until`."""
+    plan = []
+    for number, info in enumerate(books.meters.infos):
+        meter = books.meters.load(number) if info.parts else None
+        if meter is None or meter.closed:
+            continue
+        parts, meter.parts = meter.parts, ()
+        late: dict[int, list[Piece]] = {}
+        for part in parts:
+            owner = meter if part.owner == number else books.meters.load(part.owner)
+            pieces, kept = price_part(meter, books.tariffs, part, owner)
+            meter.parts += tuple(kept)
+            late.setdefault(part.owner, []).extend(piece for piece in pieces if piece.quantity)
+        plan.append(LatePricing(meter, {owner: pieces for owner, pieces in late.items() if pieces}))
+    return plan
+
+
+def plan_fits(line: Line, plan: Sequence[LatePricing]) -> bool:
+    """Whether every balance holds the deductions of a plan."""
+    amounts: dict[int, int] = {}
+    for late in plan:
+        due = sum(piece.amount for pieces in late.pieces.values() for piece in pieces)
+        amounts[late.meter.account] = amounts.get(late.meter.account, 0) - due
+    return all(line.fits(account, amount) for account, amount in amounts.items())
+
+
+def post_plan(line: Line, plan: Sequence[LatePricing]) -> None:
+    """Carry a plan out: store the meters, deduct, give out rows flagged `PRICED_LATE`."""
+    meters = line.books.meters
+    for late in plan:
+        meters.store(late.meter)
+        for number, pieces in late.pieces.items():
+            owner = meters.load(number)
+            judgement = Judgement(flags=Flag.PRICED_LATE, pieces=pieces)
+            write_down(line, owner, judgement, register=owner.register, read_at=owner.read_at)

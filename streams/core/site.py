@@ -1,0 +1,133 @@
+"""The ledger of one site: takes orders and readings in, gives out what became of them and the pages that changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core import office
+from streams.core.books import Books, Journal
+from streams.core.fold import fold_readings
+from streams.core.line import Line
+from streams.core.orders import parse_order
+from streams.core.outcome import Outcome, Position, Source
+from streams.core.pages import dirty_pages, read_pages
+from streams.core.posting import take_reading
+
+FOLD_MAX = 1 << 18
+"""Readings folded together at most; sums over a fold stay far inside 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingBatch:
+    """Readings in the order of the input, as arrays of equal length; one meter may occur several times.
+
+    Attributes:
+        meter: Running numbers, -1 where the meter is unknown.
+        register: Wh or litres; below 0 where it is no register value.
+        read_at: ms, by the meter.
+        at: ms, when each line reached the head-end.
+        supply: `Supply` codes.
+        offset: Input offset of the record that each came in.
+        line: Place within that record.
+    """
+
+    meter: NDArray[np.int32]
+    register: NDArray[np.int64]
+    read_at: NDArray[np.int64]
+    at: NDArray[np.int64]
+    supply: NDArray[np.uint8]
+    offset: NDArray[np.int64]
+    line: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.meter)
+
+    def __getitem__(self, rows: slice) -> Self:
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+class SiteLedger:
+    """All that the ledger knows of a site, and the fold over its lines."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self._books = Books()
+
+    @classmethod
+    def load(cls, site: str, pages: Mapping[str, bytes]) -> Self:
+        """The ledger that `dirty_pages` wrote; pages by their key within the site.
+
+        Raises:
+            PageError: A page is damaged or of a layout that this code does not know.
+        """
+        ledger = cls(site)
+        read_pages(ledger._books, pages)
+        return ledger
+
+    def take_order(self, order: Mapping[str, object], *, at: int, position: Position) -> None:
+        """Judge and carry out one order.
+
+        Raises:
+            MalformedError: The line is not in the ledger's language; nothing was changed.
+        """
+        parsed = parse_order(order)
+        line = Line(self._books, at=at, position=position)
+        office.carry_out(line, parsed)
+        line.end()
+
+    def take_readings(self, batch: ReadingBatch) -> None:
+        """Take readings in their order, as arrays together; one at a time where numbers grow too wide for that."""
+        for start in range(0, len(batch), FOLD_MAX):
+            part = batch[start : start + FOLD_MAX]
+            if not fold_readings(self._books, part):
+                self.take_readings_plainly(part)
+
+    def take_readings_plainly(self, batch: ReadingBatch) -> None:
+        """The same, one after the other by the plain rules: what the array path is held against."""
+        for meter, register, read_at, at, supply, offset, number in zip(
+            *(getattr(batch, field.name).tolist() for field in fields(batch)), strict=True
+        ):
+            line = Line(self._books, at=at, position=Position(Source.FRAMES, offset, number))
+            take_reading(line, meter, register=register, read_at=read_at, supply=supply)
+            line.end()
+
+    def settle(self) -> Outcome:
+        """What was done since the last settlement, in the order of the input."""
+        journal, self._books.journal = self._books.journal, Journal()
+        return journal.outcome()
+
+    def dirty_pages(self) -> dict[str, bytes]:
+        """The pages that changed since the last call, by their key within the site."""
+        return dirty_pages(self._books)
+
+    def meter_numbers(self, gateway: str, addresses: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The running numbers of the meters in use at addresses behind a gateway; -1 where there is none."""
+        return self._books.meters.numbers_at(gateway, addresses)
+
+    def meter_number(self, meter: str) -> int:
+        """The running number of a meter, -1 where the site has none of that id."""
+        return self._books.meters.by_id.get(meter, -1)
+
+    def meter_id(self, number: int) -> str:
+        return self._books.meters.infos[number].meter
+
+    def account_id(self, number: int) -> str:
+        return self._books.accounts.infos[number].account
+
+    def meter_route(self, number: int) -> tuple[str, str, str]:
+        """Gateway, address and template of a meter."""
+        info = self._books.meters.infos[number]
+        return info.gateway, info.address, info.template
+
+    def balances(self) -> dict[str, int]:
+        """Nano-yuan by account."""
+        accounts = self._books.accounts
+        return {info.account: accounts.balance(number) for number, info in enumerate(accounts.infos)}
+
+    @property
+    def books(self) -> Books:
+        """The state itself, for reading."""
+        return self._books

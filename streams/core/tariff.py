@@ -1,0 +1,273 @@
+"""Tariffs: their versions, the bands of the day, the tiers of a cycle, and the price of each cell.
+
+A version is in force from its `starts_at` until the next one's. Its cell (band, tier) has one price for each component;
+what is charged is their sum, so a quantity times one number. `VersionTable` lays the versions of a site out as arrays
+for the fold; `TariffVersion` answers the same questions for one instant.
+"""
+
+from bisect import bisect_right, insort
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.localtime import (
+    DAY_MS,
+    FAR_AHEAD_MS,
+    LONG_AGO_MS,
+    MINUTE_MS,
+    OFFSET_MS,
+    MinuteRange,
+    minute_of_day,
+    month_of,
+    month_start,
+)
+from streams.core.orders import SetTariff
+from streams.core.outcome import NO_CELL, NO_VERSION
+
+MINUTES_A_DAY = 1_440
+WIDE_PRICE = 1 << 31
+"""Nano-yuan per Wh (2,147 yuan per kWh) from which a version's readings leave the array path: products grow wide."""
+CYCLES = ("month", "year", "none")
+
+
+@dataclass(frozen=True)
+class TariffVersion:
+    """One version of a tariff, checked: prices as [component][band][tier] in nano-yuan per Wh or litre."""
+
+    number: int
+    tariff: int
+    starts_at: int
+    cycle: str
+    tiers: tuple[int, ...]
+    bands: tuple[tuple[str, tuple[MinuteRange, ...]], ...]
+    components: tuple[str, ...]
+    prices: tuple[tuple[tuple[int, ...], ...], ...]
+
+    @cached_property
+    def price(self) -> tuple[tuple[int, ...], ...]:
+        """[band][tier], over all components."""
+        return tuple(tuple(sum(cells) for cells in zip(*rows, strict=True)) for rows in zip(*self.prices, strict=True))
+
+    @cached_property
+    def band_of_minute(self) -> tuple[int, ...]:
+        """The band of each minute of the day."""
+        rest = next(index for index, (_, ranges) in enumerate(self.bands) if not ranges)
+        minutes = [rest] * MINUTES_A_DAY
+        for index, (_, ranges) in enumerate(self.bands):
+            for start, end in ranges:
+                for minute in range(start, end if start < end else end + MINUTES_A_DAY):
+                    minutes[minute % MINUTES_A_DAY] = index
+        return tuple(minutes)
+
+    @cached_property
+    def minutes_to_change(self) -> tuple[int, ...]:
+        """From the start of each minute, how many minutes its band goes on; far ahead where it never changes."""
+        bands = self.band_of_minute
+        if len(set(bands)) == 1:
+            return (FAR_AHEAD_MS // MINUTE_MS // 4,) * MINUTES_A_DAY
+        left = [0] * MINUTES_A_DAY
+        # Two turns backwards, so that a band that wraps midnight counts on into the next day.
+        for minute in range(2 * MINUTES_A_DAY - 1, -1, -1):
+            here, after = minute % MINUTES_A_DAY, (minute + 1) % MINUTES_A_DAY
+            left[here] = left[after] + 1 if bands[here] == bands[after] else 1
+        return tuple(left)
+
+    def band_at(self, at: int) -> int:
+        """The band in which an instant lies."""
+        return self.band_of_minute[minute_of_day(at)]
+
+    def next_boundary(self, at: int) -> int:
+        """The first change of band or start of a cycle after an instant."""
+        minute = minute_of_day(at)
+        band_end = at - (at + OFFSET_MS) % MINUTE_MS + self.minutes_to_change[minute] * MINUTE_MS
+        if self.cycle == "none":
+            return band_end
+        month = month_of(at)
+        cycle_end = month_start(month + 1 if self.cycle == "month" else (month // 12 + 1) * 12)
+        return min(band_end, cycle_end)
+
+    def tier_at(self, position: int) -> int:
+        """The block in which the next unit after `position` units of the cycle lies."""
+        return bisect_right(self.tiers, position) - 1
+
+
+def check_version(order: SetTariff, *, number: int, tariff: int) -> TariffVersion | None:
+    """The version that an order describes; None where a rule of P6 or P12 is broken (refused `invalid`)."""
+    tiers = [limit.scaled(3) for limit in order.tiers]
+    if not tiers or tiers[0] != 0 or len(tiers) >= NO_CELL or len(order.bands) >= NO_CELL:
+        return None
+    limits = [limit for limit in tiers if limit is not None]
+    if len(limits) < len(tiers) or any(low >= high for low, high in pairwise(limits)):
+        return None
+    if sum(not ranges for _, ranges in order.bands) != 1 or not _ranges_apart(order):
+        return None
+    names = [name for name, _ in order.bands]
+    prices = []
+    for _, by_band in order.components:
+        cells = dict(by_band)
+        if set(cells) != set(names):
+            return None
+        rows = [[price.scaled(6) for price in cells[name]] for name in names]
+        if any(len(row) != len(limits) or any(p is None or p < 0 for p in row) for row in rows):
+            return None
+        prices.append(tuple(tuple(price for price in row if price is not None) for row in rows))
+    if not prices or number >= NO_VERSION:
+        return None
+    return TariffVersion(
+        number=number,
+        tariff=tariff,
+        starts_at=order.starts_at,
+        cycle=order.cycle,
+        tiers=tuple(limits),
+        bands=order.bands,
+        components=tuple(name for name, _ in order.components),
+        prices=tuple(prices),
+    )
+
+
+def _ranges_apart(order: SetTariff) -> bool:
+    """Whether no range is empty and no minute lies in two of them."""
+    taken = bytearray(MINUTES_A_DAY)
+    for _, ranges in order.bands:
+        for start, end in ranges:
+            if start == end:
+                return False
+            for minute in range(start, end if start < end else end + MINUTES_A_DAY):
+                if taken[minute % MINUTES_A_DAY]:
+                    return False
+                taken[minute % MINUTES_A_DAY] = 1
+    return True
+
+
+@dataclass(slots=True)
+class Tariff:
+    """A tariff of a site: its versions in force by rising start, and how far it has been used for pricing."""
+
+    name: str
+    unit: str
+    versions: list[TariffVersion] = field(default_factory=list)
+    priced_until: int = LONG_AGO_MS
+    """The latest end of a part of an interval that this tariff has priced on any meter (P13)."""
+
+    def put(self, version: TariffVersion) -> None:
+        """Take a version in; one of the same start gives way."""
+        self.versions = [kept for kept in self.versions if kept.starts_at != version.starts_at]
+        insort(self.versions, version, key=lambda kept: kept.starts_at)
+
+    def in_force(self, at: int) -> tuple[TariffVersion | None, int]:
+        """The version in force at an instant, if any, and the start of the next one after it."""
+        index = bisect_right(self.versions, at, key=lambda version: version.starts_at)
+        after = self.versions[index].starts_at if index < len(self.versions) else FAR_AHEAD_MS
+        return (self.versions[index - 1] if index else None), after
+
+
+class VersionTable:
+    """All versions in force of a site as arrays, rows by tariff and rising start.
+
+    Row 0 stands for "no version" and catches what precedes a tariff's first. `last[tariff]` is the row of a tariff's
+    latest version; `previous` leads back. Cells are `price[row, band, tier]`; `upper[row, tier]` is where the tier
+    ends, far ahead for the last.
+    """
+
+    def __init__(self, tariffs: list[Tariff]) -> None:
+        versions = [version for tariff in tariffs for version in tariff.versions]
+        rows = len(versions) + 1
+        bands = max((len(version.bands) for version in versions), default=1)
+        tiers = max((len(version.tiers) for version in versions), default=1)
+        self.last = np.zeros(len(tariffs) + 1, np.int64)  # the extra one is for "no tariff", index -1
+        self.previous = np.zeros(rows, np.int64)
+        self.starts_at = np.full(rows, LONG_AGO_MS, np.int64)
+        self.ends_at = np.full(rows, FAR_AHEAD_MS, np.int64)
+        self.number = np.full(rows, NO_VERSION, np.int64)
+        self.cycle = np.zeros(rows, np.int64)
+        self.wide = np.ones(rows, np.bool_)
+        self.lower = np.full((rows, tiers), FAR_AHEAD_MS, np.int64)
+        self.upper = np.full((rows, tiers), FAR_AHEAD_MS, np.int64)
+        self.price = np.zeros((rows, bands, tiers), np.int64)
+        self.band = np.zeros((rows, MINUTES_A_DAY), np.uint8)
+        self.change_ms = np.zeros((rows, MINUTES_A_DAY), np.int64)
+        row = 0
+        for index, tariff in enumerate(tariffs):
+            for place, version in enumerate(tariff.versions):
+                row += 1
+                self.previous[row] = row - 1 if place else 0
+                if place:
+                    self.ends_at[row - 1] = version.starts_at
+                self._fill(row, version)
+                self.last[index] = row
+            # An interval may run on into a later version, so one wide version keeps all readings of its tariff out.
+            rows_of = slice(row + 1 - len(tariff.versions), row + 1)
+            self.wide[rows_of] = self.wide[rows_of].any()
+        self.monthly = bool((self.cycle[1:] == 0).all())
+
+    def _fill(self, row: int, version: TariffVersion) -> None:
+        used = len(version.tiers)
+        self.starts_at[row] = version.starts_at
+        self.number[row] = version.number
+        self.cycle[row] = CYCLES.index(version.cycle)
+        self.lower[row, :used] = version.tiers
+        self.upper[row, : used - 1] = version.tiers[1:]
+        self.wide[row] = max(max(prices) for prices in version.price) >= WIDE_PRICE
+        if not self.wide[row]:
+            self.price[row, : len(version.bands), :used] = version.price
+        self.band[row] = version.band_of_minute
+        self.change_ms[row] = np.array(version.minutes_to_change, np.int64) * MINUTE_MS
+
+    def rows_at(self, tariffs: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of the version in force for each tariff (-1: none) at each instant; 0 where there is none."""
+        rows = self.last[tariffs]
+        # The latest version is nearly always the one; only readings from before it walk back.
+        early = np.flatnonzero(self.starts_at[rows] > at)
+        while early.size:
+            rows[early] = self.previous[rows[early]]
+            early = early[self.starts_at[rows[early]] > at[early]]
+        return rows
+
+    def band_and_end(
+        self, rows: NDArray[np.int64], at: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """For each instant its band, and when that band next changes."""
+        of_day = (at + OFFSET_MS) % DAY_MS
+        minute = of_day // MINUTE_MS
+        band = self.band[rows, minute].astype(np.int64)
+        return band, at - (of_day - minute * MINUTE_MS) + self.change_ms[rows, minute]
+
+    def tier_and_limit(
+        self, rows: NDArray[np.int64], position: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The tier in which the next unit after each position lies, and where that tier ends."""
+        tier = np.zeros(len(rows), np.int64)
+        for later in range(1, self.lower.shape[1]):
+            tier += position >= self.lower[rows, later]
+        return tier, self.upper[rows, tier]
+
+
+def version_record(version: TariffVersion) -> dict[str, Any]:
+    """A version as JSON-like values, for the site's page."""
+    return {
+        "number": version.number,
+        "starts_at": version.starts_at,
+        "cycle": version.cycle,
+        "tiers": list(version.tiers),
+        "bands": [[name, [list(span) for span in ranges]] for name, ranges in version.bands],
+        "components": list(version.components),
+        "prices": [[list(row) for row in rows] for rows in version.prices],
+    }
+
+
+def version_of(record: dict[str, Any], tariff: int) -> TariffVersion:
+    """The version that `version_record` wrote."""
+    return TariffVersion(
+        number=record["number"],
+        tariff=tariff,
+        starts_at=record["starts_at"],
+        cycle=record["cycle"],
+        tiers=tuple(record["tiers"]),
+        bands=tuple((name, tuple(MinuteRange(span) for span in ranges)) for name, ranges in record["bands"]),
+        components=tuple(record["components"]),
+        prices=tuple(tuple(tuple(row) for row in rows) for rows in record["prices"]),
+    )

@@ -1,0 +1,250 @@
+"""Replay of a scenario file through the pure core: lines in, the output object of the specification out.
+
+Lines are gathered into runs of readings between orders, so that a long history goes through the array path. A reading
+line of the usual form is read by one pattern; any other line goes through JSON and the checks of P4 one by one.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from streams.core.errors import MalformedError
+from streams.core.localtime import parse_time
+from streams.core.outcome import Outcome, Position, Source, Supply
+from streams.core.site import ReadingBatch, SiteLedger
+from streams.core.units import Quantity, parse_decimal
+from streams.summary import SiteSummary
+
+DEFAULT_SITE = "S1"
+RUN_MAX = 1 << 17
+"""Readings gathered before they are folded; bounds memory."""
+
+_USUAL = re.compile(
+    r'\{"at": ?"([0-9T:.Z+-]+)",(?: ?"site": ?"([^"\\\x00-\x1f]+)",)? ?"reading": ?\{'
+    r'"meter": ?"([^"\\\x00-\x1f]+)", ?"register": ?"([0-9]{1,9})(?:\.([0-9]{1,3}))?", ?'
+    r'"read_at": ?"([0-9T:.Z+-]+)"(?:, ?"supply": ?"(on|off)")?\}\}\s*'
+)
+_SUPPLY = {None: Supply.UNKNOWN, "on": Supply.ON, "off": Supply.OFF}
+_SCALE = {None: 0, 1: 100, 2: 10, 3: 1}
+
+
+@dataclass(slots=True)
+class _Run:
+    """Reading lines of one site that wait to be folded together, as columns."""
+
+    meter: list[int] = field(default_factory=list)
+    register: list[int] = field(default_factory=list)
+    read_at: list[int] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    supply: list[int] = field(default_factory=list)
+    line: list[int] = field(default_factory=list)
+
+    def batch(self) -> ReadingBatch:
+        return ReadingBatch(
+            meter=np.array(self.meter, np.int32),
+            register=np.array(self.register, np.int64),
+            read_at=np.array(self.read_at, np.int64),
+            at=np.array(self.at, np.int64),
+            supply=np.array(self.supply, np.uint8),
+            offset=np.array(self.line, np.int64),
+            line=np.zeros(len(self.line), np.uint32),
+        )
+
+
+class _Site:
+    """A site of the file: its ledger, the readings that wait, and the sums of what came out."""
+
+    def __init__(self, site: str) -> None:
+        self.ledger = SiteLedger(site)
+        self.run = _Run()
+        self.summary = SiteSummary()
+
+    def fold(self) -> None:
+        """Take the waiting readings."""
+        if self.run.line:
+            self.ledger.take_readings(self.run.batch())
+            self.run = _Run()
+
+    def settle(self) -> Outcome:
+        """Fold and sum up what came out."""
+        self.fold()
+        outcome = self.ledger.settle()
+        self.summary.add(outcome)
+        return outcome
+
+
+class Replay:
+    """A run over lines; `result` is the output object."""
+
+    def __init__(self) -> None:
+        self._sites: dict[str, _Site] = {}
+        self._accounts: dict[str, str] = {}
+        self._meters: dict[str, str] = {}
+        self._times: dict[str, int] = {}
+
+    def take(self, number: int, line: str) -> None:
+        """Take one line; `number` counts from 1.
+
+        Raises:
+            MalformedError: The line is malformed; `line` and `field` say where.
+        """
+        usual = _USUAL.fullmatch(line)
+        try:
+            if usual is not None:
+                self._take_usual(number, usual)
+            elif not line.isspace() and line:
+                self._take_any(number, _object(line))
+        except MalformedError as error:
+            raise MalformedError(error.field, error.reason, number) from None
+
+    def result(self) -> dict[str, Any]:
+        """What the ledger made of it all."""
+        for site in self._sites.values():
+            site.settle()
+        return SiteSummary.joined([(site.ledger, site.summary) for site in self._sites.values()])
+
+    def _take_usual(self, number: int, usual: re.Match[str]) -> None:
+        at, site, meter, whole, fraction, read_at, supply = usual.groups()
+        register = int(whole) * 1_000
+        if fraction is not None:
+            register += int(fraction) * _SCALE[len(fraction)]
+        self._add(
+            number, site or DEFAULT_SITE, self._time(at, "at"), meter, register, self._time(read_at, "read_at"), supply
+        )
+
+    def _take_any(self, number: int, line: dict[str, Any]) -> None:
+        if ("order" in line) == ("reading" in line):
+            raise MalformedError("order", "a line needs either an order or a reading")
+        at = self._time(_text(line, "at"), "at")
+        site = _text(line, "site") if "site" in line else DEFAULT_SITE
+        if "reading" in line:
+            _known(line, {"at", "site", "reading"})
+            self._take_reading(number, site, at, line["reading"])
+        else:
+            self._take_order(number, site, at, line)
+
+    def _take_reading(self, number: int, site: str, at: int, reading: object) -> None:
+        if not isinstance(reading, dict):
+            raise MalformedError("reading", "must be an object")
+        _known(reading, {"meter", "register", "read_at", "supply"})
+        meter = _text(reading, "meter")
+        register = _decimal(reading, "register").scaled(3)
+        read_at = self._time(_text(reading, "read_at"), "read_at")
+        supply = _text(reading, "supply") if "supply" in reading else None
+        if supply not in _SUPPLY:
+            raise MalformedError("supply", "must be one of on, off")
+        self._add(number, site, at, meter, -1 if register is None else register, read_at, supply)
+
+    def _add(
+        self, number: int, site_id: str, at: int, meter: str, register: int, read_at: int, supply: str | None
+    ) -> None:
+        site = self._site(site_id)
+        run = site.run
+        run.meter.append(site.ledger.meter_number(meter))
+        run.register.append(register)
+        run.read_at.append(read_at)
+        run.at.append(at)
+        run.supply.append(_SUPPLY[supply])
+        run.line.append(number)
+        if len(run.line) >= RUN_MAX:
+            site.settle()
+
+    def _take_order(self, number: int, site_id: str, at: int, order: dict[str, Any]) -> None:
+        for name, owners in (("account", self._accounts), ("meter", self._meters), ("new_meter", self._meters)):
+            if name in _CREATES.get(order["order"] if isinstance(order["order"], str) else "", ()):
+                created = order.get(name)
+                if isinstance(created, str) and owners.get(created, site_id) != site_id:
+                    raise MalformedError(name, f"{created!r} is of site {owners[created]}")
+        site = self._site(site_id)
+        site.fold()
+        site.ledger.take_order(order, at=at, position=Position(Source.ORDERS, number))
+        books = site.ledger.books
+        for name, owners, ids in (
+            ("account", self._accounts, books.accounts.by_id),
+            ("meter", self._meters, books.meters.by_id),
+            ("new_meter", self._meters, books.meters.by_id),
+        ):
+            if name in _CREATES.get(order["order"], ()) and order[name] in ids:
+                owners[order[name]] = site_id
+
+    def _site(self, site: str) -> _Site:
+        found = self._sites.get(site)
+        if found is None:
+            found = self._sites[site] = _Site(site)
+        return found
+
+    def _time(self, text: str, name: str) -> int:
+        known = self._times.get(text)
+        if known is None:
+            known = parse_time(text)
+            if known is None:
+                raise MalformedError(name, "must be a time such as 2026-01-05T08:00:00+08:00")
+            if len(self._times) >= 1 << 16:
+                self._times.clear()
+            self._times[text] = known
+        return known
+
+
+_CREATES = {"open_account": ("account",), "install_meter": ("meter",), "replace_meter": ("new_meter",)}
+"""The fields of an order that name what it would create."""
+
+
+def replay(lines: Iterable[str]) -> dict[str, Any]:
+    """The output object of the specification for the lines of a file.
+
+    Raises:
+        MalformedError: A line is malformed.
+    """
+    run = Replay()
+    for number, line in enumerate(lines, 1):
+        run.take(number, line)
+    return run.result()
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line, object_pairs_hook=_pairs)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, MalformedError):
+            raise
+        raise MalformedError("", f"is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise MalformedError("", "is not a JSON object")
+    return value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise MalformedError(name, "stands twice")
+        found[name] = value
+    return found
+
+
+def _known(line: Mapping[str, Any], names: set[str]) -> None:
+    for name in line:
+        if name not in names:
+            raise MalformedError(name, "is not a field here")
+
+
+def _text(line: Mapping[str, Any], name: str) -> str:
+    if name not in line:
+        raise MalformedError(name, "is missing")
+    value = line[name]
+    if not isinstance(value, str):
+        raise MalformedError(name, "must be a text")
+    if not value:
+        raise MalformedError(name, "must not be empty")
+    return value
+
+
+def _decimal(line: Mapping[str, Any], name: str) -> Quantity:
+    quantity = parse_decimal(_text(line, name))
+    if quantity is None:
+        raise MalformedError(name, "must be a decimal such as 12.50")
+    return quantity
