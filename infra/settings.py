@@ -1,0 +1,95 @@
+"""What can be set about a running Sluice, read once from the environment and then passed down."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
+_DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(BaseSettings):
+    """The settings of one process; `SLUICE_<FIELD>` in the environment sets a field.
+
+    Built once, by the command line, and handed to whoever needs it: nothing else reads the environment. All
+    faults of all fields are reported together. `data_dir` is absolute once built, so children that work in
+    another directory mean the same one.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kafka: str = Field("", description="Bootstrap servers, host:port[,host:port]; empty starts Kafka here")
+    clickhouse: str = Field("", description="clickhouse://user:password@host:port/database; empty starts it here")
+    data_dir: Path = Field(Path(".sluice"), description="Everything that Sluice keeps on this machine")
+    database: str = Field("sluice", description="The database of the embedded ClickHouse")
+    partitions: Annotated[int, Field(ge=1, le=1024, description="Of each topic keyed by site")] = 12
+    replication: Annotated[int, Field(ge=1, le=9, description="Copies of each topic's records")] = 1
+    workers: Annotated[int, Field(ge=1, le=256, description="Ledger processes")] = 1
+    speed: Annotated[int, Field(ge=1, le=86_400, description="Virtual seconds in a real one")] = 60
+    poll_interval_s: Annotated[int, Field(ge=1, description="Virtual seconds between two rounds")] = 300
+    sites: Annotated[int, Field(ge=1, description="Of the virtual property group")] = 3
+    gateways: Annotated[int, Field(ge=1, description="Of the virtual property group")] = 20
+    meters: Annotated[int, Field(ge=1, description="Of the virtual property group")] = 1000
+    seed: Annotated[int, Field(ge=0, description="Of all that is random in the virtual property group")] = 1
+    log_level: LogLevel = "info"
+
+    @field_validator("kafka")
+    @classmethod
+    def _check_kafka(cls, value: str) -> str:
+        for server in value.split(",") if value else ():
+            match = _SERVER.fullmatch(server.strip())
+            if match is None or not 0 < int(match[1]) < 65536:
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return value
+
+    @field_validator("clickhouse")
+    @classmethod
+    def _check_clickhouse(cls, value: str) -> str:
+        if not value:
+            return value
+        # The address may hold a password, so no message repeats it.
+        parts = urlsplit(value)
+        if parts.scheme not in ("clickhouse", "clickhouses") or not parts.hostname:
+            raise ValueError("not of the form clickhouse://user:password@host:port/database")
+        if not _DATABASE.fullmatch(parts.path.removeprefix("/")):
+            raise ValueError("names no database after the port: .../database")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        if not _DATABASE.fullmatch(value):
+            raise ValueError(f"{value!r} is not a database's name: letters, digits and _, no digit first")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "Settings":
+        if self.replication > 1 and not self.kafka:
+            raise ValueError("the embedded Kafka is one broker; replication above 1 needs SLUICE_KAFKA")
+        return self
+
+    @property
+    def run_dir(self) -> Path:
+        """Records of the parts that run, one JSON file each."""
+        return self.data_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Logs of the parts that the supervisor runs."""
+        return self.data_dir / "log"
+
+    def to_environment(self) -> dict[str, str]:
+        """These settings as variables, for a child process that shall have the same."""
+        prefix = str(self.model_config["env_prefix"])
+        return {f"{prefix}{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}

@@ -1,0 +1,151 @@
+"""Kafka's topics: one table of what they are called, how they are kept, and how a key finds its partition."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import structlog
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
+from kafka.partitioner.default import murmur2
+
+from infra.settings import Settings
+
+METER_FRAMES: Final = "meter.frames"
+OFFICE_ORDERS: Final = "office.orders"
+LEDGER_STATE: Final = "ledger.state"
+LEDGER_POSTINGS: Final = "ledger.postings"
+GATEWAY_COMMANDS: Final = "gateway.commands"
+OFFICE_NOTICES: Final = "office.notices"
+FRAMES_REJECTED: Final = "frames.rejected"
+
+MAX_RECORD_BYTES: Final = 16 << 20
+"""The largest record that any of the topics takes."""
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_FOR_EVER = "-1"
+
+_log = structlog.get_logger(__name__)
+
+
+class TopicError(Exception):
+    """A topic that is there cannot serve: it was created otherwise than Sluice needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic and the settings it is created with.
+
+    All have the same number of partitions, so that a site's records are in the same partition of each.
+    """
+
+    name: str
+    kept: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """All settings by Kafka's names."""
+        return {
+            "max.message.bytes": str(MAX_RECORD_BYTES),
+            # The broker stamps records, so that retention and compaction go by one clock: the virtual property
+            # group's may be days ahead, and Kafka refuses records from more than an hour in the future.
+            "message.timestamp.type": "LogAppendTime",
+            **self.kept,
+        }
+
+
+def _days(days: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
+
+
+_TABLE = (
+    Topic(METER_FRAMES, _days(30)),
+    Topic(OFFICE_ORDERS, {"cleanup.policy": "delete", "retention.ms": _FOR_EVER, "retention.bytes": _FOR_EVER}),
+    Topic(
+        LEDGER_STATE,
+        {
+            "cleanup.policy": "compact",
+            # A page replaced a minute ago can still be looked up when something went wrong.
+            "min.compaction.lag.ms": str(10 * 60 * 1000),
+            # Opening a partition reads all of it; these keep it near one version of each page. The active segment is
+            # never compacted, so it must not grow large nor stay active for a week.
+            "min.cleanable.dirty.ratio": "0.2",
+            "segment.bytes": str(64 << 20),
+            "segment.ms": str(60 * 60 * 1000),
+        },
+    ),
+    Topic(LEDGER_POSTINGS, _days(30)),
+    Topic(GATEWAY_COMMANDS, _days(7)),
+    Topic(OFFICE_NOTICES, _days(7)),
+    Topic(FRAMES_REJECTED, _days(30)),
+)
+
+TOPICS: Final = MappingProxyType({topic.name: topic for topic in _TABLE})
+
+
+@lru_cache(maxsize=65536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key, the same one that Kafka's own producers choose (murmur2).
+
+    >>> partition_of(b"site-1", 12)
+    10
+    """
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+def ensure_topics(bootstrap: str, settings: Settings) -> None:
+    """Create the topics that are not there yet and check those that are.
+
+    What an operator changed on an existing topic (retention, say) is left alone; only what would make the ledger
+    wrong is an error.
+
+    Raises:
+        TopicError: A topic has another number of partitions, or `ledger.state` is not compacted.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="sluice-topics")
+    try:
+        there = set(admin.list_topics())
+        for topic in TOPICS.values():
+            if topic.name not in there:
+                _create(admin, topic, settings)
+        admin.wait_for_topics(list(TOPICS), timeout_ms=30_000)
+        _check_partitions(admin, settings.partitions)
+        _check_compaction(admin)
+    finally:
+        admin.close()
+
+
+def _create(admin: KafkaAdminClient, topic: Topic, settings: Settings) -> None:
+    options = {
+        "num_partitions": settings.partitions,
+        "replication_factor": settings.replication,
+        "configs": topic.configs,
+    }
+    try:
+        admin.create_topics({topic.name: options})
+    except TopicAlreadyExistsError:
+        # Another process creates them at the same moment; the checks that follow look at its work.
+        return
+    _log.info("topic created", topic=topic.name, partitions=settings.partitions)
+
+
+def _check_partitions(admin: KafkaAdminClient, partitions: int) -> None:
+    wrong = [
+        f"{topic['name']} has {len(topic['partitions'])}"
+        for topic in admin.describe_topics(list(TOPICS))
+        if len(topic["partitions"]) != partitions
+    ]
+    if wrong:
+        raise TopicError(
+            f"SLUICE_PARTITIONS is {partitions}, but {', '.join(sorted(wrong))}: a site's records would change their "
+            "partition. Set SLUICE_PARTITIONS to what the topics have, or use an empty data directory or cluster."
+        )
+
+
+def _check_compaction(admin: KafkaAdminClient) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, LEDGER_STATE)
+    described: dict[str, Any] = admin.describe_configs([resource], config_filter="all")
+    policy = described["topic"][LEDGER_STATE]["cleanup.policy"]["value"]
+    if policy != "compact":
+        raise TopicError(f"{LEDGER_STATE} has cleanup.policy={policy}: pages that rarely change would be deleted")
