@@ -171,8 +171,6 @@ def _check_released(seen: dict[int, tuple[str, str]], migrations: list[Migration
     for number, (name, checksum) in sorted(seen.items()):
         migration = at_hand.get(number)
         if migration is None:
-            raise MigrationError(
-                f"the database has seen {name}, which is not at hand: is this an older release?"
-            )
+            raise MigrationError(f"the database has seen {name}, which is not at hand: is this an older release?")
         if migration.checksum != checksum:
             raise MigrationError(f"{name} was edited after it was released: add a new migration instead")

@@ -22,7 +22,8 @@ ENGINE = ReplacingMergeTree(number)
 ORDER BY (sink, claimed_by, partition)
 SETTINGS non_replicated_deduplication_window = 10000;
 
--- Where the sink stands: written after all rows of block `number`, for the partitions of that block.
+-- Where the sink stands, which only ever moves forward: written after all rows of block `number`, for the
+-- partitions of that block.
 CREATE TABLE IF NOT EXISTS sink_positions
 (
     sink LowCardinality(String),
@@ -31,5 +32,5 @@ CREATE TABLE IF NOT EXISTS sink_positions
     number UInt64,
     finished_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 )
-ENGINE = ReplacingMergeTree(number)
+ENGINE = ReplacingMergeTree(next_offset)
 ORDER BY (sink, partition);

@@ -1,0 +1,145 @@
+"""One client's connection, from its first packet to its last."""
+
+import itertools
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from infra.clickhouse.answer import answer_other, answer_select
+from infra.clickhouse.channel import Channel
+from infra.clickhouse.engine import Engine, EngineSession, Judgement, StatementClass
+from infra.clickhouse.errors import Code, ProtocolError, ServerError, protocol_error, server_error
+from infra.clickhouse.external import external_tables, tables_in_session
+from infra.clickhouse.insert import answer_insert
+from infra.clickhouse.protocol import ClientPacket, encode_hello, read_hello
+from infra.clickhouse.query import Query, Running, read_query
+from infra.clickhouse.settings import SessionSettings
+from infra.clickhouse.statements import first_word, is_select, parse_insert, quote_name, without_format
+from infra.clickhouse.users import Users
+from infra.clickhouse.watch import Watch
+
+_log = structlog.get_logger(__name__)
+
+_HELLO_TIMEOUT_S = 10.0
+
+# Unlike among other servers' statements, the mark of one is found in no other's text.
+_RUN = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all connections share; `folder` is where rows wait for the engine."""
+
+    engine: Engine
+    users: Users
+    watch: Watch
+    folder: Path
+
+
+class Connection:
+    """Speaks with one client; everything happens in the thread that calls `serve`."""
+
+    def __init__(self, sock: socket.socket, service: Service) -> None:
+        self._socket = sock
+        self._service = service
+        self._channel = Channel(sock)
+
+    def serve(self) -> None:
+        """Answer the client until it leaves or sends what makes no sense; never raises for what it does."""
+        try:
+            with self._session() as session:
+                settings = SessionSettings(session)
+                while not self._channel.reader.at_end():
+                    self._answer_packet(session, settings)
+        except ServerError as error:
+            self._refuse(error)
+        except EOFError:
+            _log.info("a client left in the middle of a packet")
+        except OSError as error:
+            _log.info("a client is gone", error=str(error))
+
+    @contextmanager
+    def _session(self) -> Iterator[EngineSession]:
+        self._socket.settimeout(_HELLO_TIMEOUT_S)
+        hello = read_hello(self._channel.reader)
+        self._socket.settimeout(None)
+        self._channel.revision = hello.revision
+        self._service.users.authenticate(hello.user, hello.password)
+        session = self._service.engine.open_session()
+        try:
+            if hello.database:
+                session.run(f"USE {quote_name(hello.database)}")
+            engine = self._service.engine
+            self._channel.send(
+                encode_hello(revision=hello.revision, version=engine.version, time_zone=engine.time_zone)
+            )
+            yield session
+        finally:
+            session.close()
+
+    def _answer_packet(self, session: EngineSession, settings: SessionSettings) -> None:
+        packet = self._channel.reader.varint()
+        if packet == ClientPacket.PING:
+            self._channel.send_pong()
+        elif packet == ClientPacket.QUERY:
+            self._answer_query(session, settings)
+        elif packet != ClientPacket.CANCEL:
+            # A cancel that comes after the answer's end has nothing left to do.
+            raise protocol_error(Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Unexpected packet {packet}")
+
+    def _answer_query(self, session: EngineSession, settings: SessionSettings) -> None:
+        query = read_query(self._channel)
+        self._channel.compressed = query.compressed
+        running = Running(f"sluice:{_RUN}:{next(_numbers)}")
+        with external_tables(self._channel, self._service.folder) as tables:
+            try:
+                settings.apply(query.settings)
+                with tables_in_session(session, tables, running):
+                    self._run(session, settings, query, running)
+            except ProtocolError:
+                raise
+            except ServerError as error:
+                if running.cancelled.is_set():
+                    self._channel.send_end()
+                else:
+                    self._channel.send_error(ServerError(error.code, running.unmarked(error.message)))
+
+    def _run(self, session: EngineSession, settings: SessionSettings, query: Query, running: Running) -> None:
+        sql = without_format(query.sql)
+        judgement = session.judge(sql)
+        _check_allowed(sql, judgement, settings.readonly)
+        insert = parse_insert(query.sql)
+        if insert:
+            answer_insert(self._channel, session, insert, running, self._service.folder)
+            return
+        with self._service.watch.over(self._socket, self._channel.reader, running):
+            if judgement.kind is StatementClass.READ_ONLY and is_select(sql):
+                answer_select(self._channel, session, sql, running)
+            else:
+                reads = judgement.kind is StatementClass.READ_ONLY
+                answer_other(self._channel, session, sql, running, reads=reads)
+        if first_word(sql) == "SET":
+            settings.note_set()
+
+    def _refuse(self, error: ServerError) -> None:
+        _log.info("a client is refused", code=error.code, error=error.message)
+        try:
+            self._channel.send_error(error)
+        except OSError:
+            _log.info("a client did not wait for its refusal")
+
+
+def _check_allowed(sql: str, judgement: Judgement, readonly: int) -> None:
+    if judgement.statements > 1:
+        raise server_error(Code.SYNTAX_ERROR, "Multi-statements are not allowed")
+    reads = judgement.kind in (StatementClass.READ_ONLY, StatementClass.UNKNOWN)
+    if readonly and not reads and not (readonly == 2 and first_word(sql) in ("SET", "USE")):
+        raise server_error(Code.READONLY, "Cannot execute query in readonly mode")
+    if judgement.kind is StatementClass.CONTROL and is_select(sql):
+        raise server_error(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed")

@@ -1,0 +1,173 @@
+"""chDB, the ClickHouse engine in this process: sessions, statements, streams of blocks.
+
+Nothing of chDB is used outside this module. Its errors leave it as `ServerError` with ClickHouse's code.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from chdb.session import Session
+
+from infra.clickhouse.block import Column
+from infra.clickhouse.errors import from_engine
+from infra.clickhouse.statements import quote_name, quote_text
+
+# What a session of a server has and an embedded one has not.
+_SERVER_SETTINGS = (
+    "SET print_pretty_type_names = 0",
+    "SET implicit_select = 0",
+    "SET allow_introspection_functions = 0",
+    # The default here, mmap, lets a truncated file end the process.
+    "SET storage_file_read_method = 'pread'",
+)
+
+
+class StatementClass(IntEnum):
+    """What the engine says a statement does; the numbers are chDB's."""
+
+    READ_ONLY = 0
+    MUTATING = 1
+    MUTATING_GLOBAL = 2
+    CONTROL = 3
+    UNKNOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the engine makes of a text before it runs it; a text that it cannot parse is `UNKNOWN`."""
+
+    kind: StatementClass
+    statements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement gave: blocks in the Native format, and counts."""
+
+    data: bytes
+    rows: int
+    read_rows: int
+    read_bytes: int
+    written_rows: int
+    written_bytes: int
+
+
+class EngineSession:
+    """One client's session: its database, settings and temporary tables. One thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._session: Any = Session(str(path))  # type: ignore[no-untyped-call]  # chDB has few types
+        for statement in _SERVER_SETTINGS:
+            self.run(statement)
+
+    def close(self) -> None:
+        """Give the session up; temporary tables go with it."""
+        self._session.close()
+
+    def judge(self, sql: str) -> Judgement:
+        """What kind of statement a text is, and how many there are."""
+        # chDB has this on its connection only; chdb.durable uses it the same way.
+        report = self._session._conn._conn.classify_query(sql)
+        return Judgement(StatementClass(report["query_class"].value), report["statement_count"])
+
+    def run(self, sql: str) -> Result:
+        """Run one statement to its end and give all that it answers."""
+        return _result(self._query(sql, "Native"))
+
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[Iterator[Result]]:
+        """Run a SELECT; inside, its blocks come as they are made. Leaving early ends it."""
+        try:
+            chunks = self._session.send_query(_encode(sql), "Native")
+        except RuntimeError as error:
+            raise from_engine(error) from error
+        try:
+            yield _results(chunks)
+        finally:
+            chunks.close()
+
+    def rows(self, sql: str) -> list[list[Any]]:
+        """The rows of a small answer, as JSON values."""
+        lines = self._query(sql, "JSONCompactEachRow").bytes().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def describe(self, sql: str) -> tuple[Column, ...]:
+        """Names and full types of the columns that a SELECT gives. May run its scalar subqueries."""
+        return tuple(Column(row[0], row[1]) for row in self.rows(f"DESCRIBE ({sql}\n)"))
+
+    def columns_of_answer(self, sql: str) -> tuple[Column, ...]:
+        """Names and types of the columns of any statement's answer, seen by running it again."""
+        answer = self._query(sql, "JSONCompactEachRowWithNamesAndTypes").bytes().splitlines()
+        if len(answer) < 2:
+            return ()
+        return tuple(map(Column, json.loads(answer[0]), json.loads(answer[1])))
+
+    def _query(self, sql: str, form: str) -> Any:
+        try:
+            return self._session.query(_encode(sql), form)
+        except RuntimeError as error:
+            raise from_engine(error) from error
+
+
+class Engine:
+    """The engine over one folder. Only one process may hold a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._admin = EngineSession(path)
+        self._lock = threading.Lock()
+        version, zone = self._admin.rows("SELECT version(), timezone()")[0]
+        major, minor, patch = (int(part) for part in version.split(".")[:3])
+        self.version = (major, minor, patch)
+        self.time_zone: str = zone
+
+    def create_database(self, name: str) -> None:
+        """Create a database if it is missing."""
+        with self._lock:
+            self._admin.run(f"CREATE DATABASE IF NOT EXISTS {quote_name(name)}")
+
+    def open_session(self) -> EngineSession:
+        """A new session, for one client."""
+        return EngineSession(self._path)
+
+    def kill(self, mark: str) -> None:
+        """Ask the running statement whose text contains `mark` to stop; nothing happens if there is none."""
+        with self._lock:
+            self._admin.run(
+                f"KILL QUERY WHERE position(query, {quote_text(mark)}) > 0 AND query NOT LIKE 'KILL %' ASYNC"
+            )
+
+    def close(self) -> None:
+        """Give the engine's own session up."""
+        with self._lock:
+            self._admin.close()
+
+
+def _encode(sql: str) -> bytes:
+    # As bytes, so that a text which is not UTF-8 reaches the engine unchanged.
+    return sql.encode("utf-8", "surrogateescape")
+
+
+def _results(chunks: Any) -> Iterator[Result]:
+    try:
+        for chunk in chunks:
+            yield _result(chunk)
+    except RuntimeError as error:
+        raise from_engine(error) from error
+
+
+def _result(answer: Any) -> Result:
+    return Result(
+        data=answer.bytes() or b"",
+        rows=answer.rows_read(),
+        read_rows=answer.storage_rows_read(),
+        read_bytes=answer.storage_bytes_read(),
+        written_rows=answer.rows_written(),
+        written_bytes=answer.bytes_written(),
+    )

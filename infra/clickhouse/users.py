@@ -1,0 +1,43 @@
+"""Who may speak to the embedded server."""
+
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.clickhouse.errors import Code, server_error
+
+PRODUCT_USER = "default"
+
+
+class Users:
+    """Names and passwords."""
+
+    def __init__(self, passwords: Mapping[str, str]) -> None:
+        self._passwords = dict(passwords)
+
+    def authenticate(self, user: str, password: str) -> None:
+        """Check a client's word.
+
+        Raises:
+            ServerError: No such user, or another password; which of them is not told.
+        """
+        known = self._passwords.get(user)
+        same = hmac.compare_digest((known or "").encode(), password.encode("utf-8", "surrogateescape"))
+        if known is None or not same:
+            raise server_error(
+                Code.AUTHENTICATION_FAILED,
+                f"{user}: Authentication failed: password is incorrect, or there is no user with such name",
+            )
+
+
+def product_password(folder: Path) -> str:
+    """The product's own password: made on the first start, kept in the folder, readable by its owner alone."""
+    path = folder / "password"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+        fresh.rename(path)
+    return path.read_text()
