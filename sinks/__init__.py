@@ -1,0 +1,5 @@
+"""What reads Kafka's outputs: ClickHouse."""
+
+from sinks.clickhouse.positions import positions
+
+__all__ = ["positions"]

@@ -1,0 +1,1 @@
+"""ledger.postings -> ClickHouse, each row exactly once."""

@@ -1,0 +1,114 @@
+"""The sink's loop without its edges: gather postings, claim a block, write it; after an error, look and finish."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from sinks.clickhouse.blocks import Block, Blocks, Progress, Span
+from sinks.clickhouse.columns import table_rows
+from sinks.clickhouse.registry import Registry
+from sinks.clickhouse.tables import Posted
+from sinks.errors import SinkError
+from streams.postings import PostingsError, decode_postings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of `ledger.postings`."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The next spans and all committed postings in them, those of a partition in order."""
+
+    spans: tuple[Span, ...]
+    records: Sequence[Record]
+
+
+class Source(Protocol):
+    """Committed postings by partition and offset. Every method raises `AwayError` if Kafka cannot be reached."""
+
+    def seek(self, positions: Mapping[int, int]) -> None:
+        """Go on from these offsets, and from the beginning of the partitions that are not named.
+
+        Raises:
+            GapError: Postings at a position are gone, or the topic ends before it.
+        """
+
+    def gather(self) -> Gathered:
+        """Wait a while for postings; what came, bounded in size, each span beginning where the last one ended."""
+
+    def read(self, spans: Sequence[Span]) -> list[Record]:
+        """All postings of some spans. `seek` has to follow before the next `gather`.
+
+        Raises:
+            GapError: They are not all there.
+        """
+
+
+class Sink:
+    """Writes postings block by block. `recover` comes first; after an error, a new sink begins with it again.
+
+    Args:
+        load_registry: Gives everything that finished blocks introduced, as it is when called.
+    """
+
+    def __init__(self, *, blocks: Blocks, source: Source, load_registry: Callable[[], Registry]) -> None:
+        self._blocks = blocks
+        self._source = source
+        self._load_registry = load_registry
+        self._registry = Registry()
+        self._progress = Progress(finished=0, positions={}, unfinished=None)
+
+    def recover(self) -> None:
+        """Take up where the database says that the sink stands; finish the block that is unfinished there.
+
+        Raises:
+            AwayError: To be tried again, later.
+            SinkError: Something is wrong that waiting does not mend.
+        """
+        self._progress = self._blocks.load()
+        self._registry = self._load_registry()
+        block = self._progress.unfinished
+        if block is not None:
+            log.info("finishing a block", block=block.number, partitions=len(block.spans))
+            self._write(block, self._source.read(block.spans), begun_before=True)
+        self._source.seek(self._progress.positions)
+
+    def step(self) -> int:
+        """Write the next block, if there is one; the number of its rows.
+
+        Raises:
+            AwayError: As of `recover`.
+            SinkError: As of `recover`; `AnotherSinkError` among them.
+        """
+        gathered = self._source.gather()
+        if not gathered.spans:
+            return 0
+        block = Block(self._progress.finished + 1, gathered.spans)
+        self._blocks.claim(block)
+        return self._write(block, gathered.records, begun_before=False)
+
+    def _write(self, block: Block, records: Sequence[Record], *, begun_before: bool) -> int:
+        tables = table_rows([_posted(record) for record in records], self._registry)
+        rows = self._blocks.write(block, tables, begun_before=begun_before)
+        ends = {span.partition: span.next for span in block.spans}
+        self._progress = Progress(block.number, {**self._progress.positions, **ends}, None)
+        log.debug("block written", block=block.number, records=len(records), rows=rows)
+        return rows
+
+
+def _posted(record: Record) -> Posted:
+    try:
+        return Posted(record.partition, record.offset, decode_postings(record.value))
+    except PostingsError as error:
+        # The ledger's own record: to skip it would lose money, so the sink stops and a person looks.
+        raise SinkError(f"partition {record.partition}, offset {record.offset}: {error}") from error
