@@ -5,18 +5,19 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.core.growing import GrowingRows
 from streams.core.localtime import MinuteRange
 from streams.core.orders import MoneyOrder, SetPolicy
-from streams.core.units import NANO_PER_YUAN
+from streams.core.units import MONEY_MAX, NANO_PER_YUAN
 
 ACCOUNT = np.dtype([("balance", "<i8"), ("spent", "u1"), ("reserved", "u1", (7,))])
 """What every deduction changes: the balance in nano-yuan, and whether there was ever a recharge or a deduction."""
 
-LIMITS = np.dtype([("low1", "<i8"), ("low2", "<i8"), ("cut_at", "<i8"), ("calm", "u1")])
-"""Derived, never stored: the levels in force, the balance at or below which supply is to be off, and whether the
-account's supply was settled while its balance is there."""
+LIMITS = np.dtype([("alert", "<i8"), ("calm", "u1")])
+"""Derived, never stored: no notice and no command can come of a deduction that leaves the balance above `alert`; and
+whether the account's supply was settled while its balance wants it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +140,28 @@ class Accounts:
         """Bring an account's policy in force up to date; its supply is to be judged again."""
         policy = self.policy_in_force(number)
         self.policies[number] = policy
-        self.limits.rows[number] = (*policy.low, -policy.overdraft, 0)
+        self.limits.rows[number]["calm"] = 0
+        self.watch(number)
+
+    def watch(self, number: int) -> None:
+        """Bring an account's alert up to date, after its balance rose, or its policy or its supply changed."""
+        balance, policy = self.balance(number), self.policies[number]
+        levels = [level for level in policy.low if level < balance]
+        if balance >= 0:
+            levels.append(-1)
+        if not self.limits.rows[number]["calm"]:
+            levels.append(min(-policy.overdraft, balance - 1))
+        self.limits.rows[number]["alert"] = max(levels, default=-MONEY_MAX)
 
     def policy_in_force(self, number: int) -> Policy:
         """The account's own fields over its site's over the policy of a new site."""
         return self.infos[number].own.over(self.site_policy.over(Policy()))
+
+    def distinct(self, accounts: NDArray[np.int64]) -> bool:
+        """Whether no account occurs twice."""
+        place, order = np.empty(len(self.infos), np.int64), np.arange(len(accounts))
+        place[accounts] = order
+        return bool((place[accounts] == order).all())
 
     def balance(self, number: int) -> int:
         """Nano-yuan."""

@@ -20,7 +20,7 @@ from streams.core.outcome import (
     VersionTaken,
 )
 from streams.core.supply import Supplies
-from streams.core.tariff import Tariff, VersionTable
+from streams.core.tariff import Tariffs
 
 
 class Journal:
@@ -78,10 +78,7 @@ class Books:
         self.accounts = Accounts()
         self.meters = Meters()
         self.supplies = Supplies(self.accounts, self.meters)
-        self.tariffs: list[Tariff] = []
-        self.tariff_by_name: dict[str, int] = {}
-        self.versions = 0
-        """Running number of the next tariff version."""
+        self.tariffs = Tariffs()
         self.taken: dict[str, TakenOrder] = {}
         self.journal = Journal()
         self.dirty_orders: set[str] = set()
@@ -89,18 +86,11 @@ class Books:
         """Whether tariffs or the site's policy changed since the pages were last taken."""
         self.kept_times: list[int] = []
         """The clock and the tariffs' `priced_until` as the pages have them."""
-        self._table: VersionTable | None = None
-
-    @property
-    def table(self) -> VersionTable:
-        """The versions in force as arrays."""
-        if self._table is None:
-            self._table = VersionTable(self.tariffs)
-        return self._table
 
     def tariffs_changed(self) -> None:
         """Note that a tariff or a version came."""
-        self._table = None
+        self.tariffs.changed()
+        self.meters.panel.leave_cells()
         self.site_dirty = True
 
     def advance_clock(self, at: int) -> int:

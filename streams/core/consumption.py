@@ -4,14 +4,14 @@ This is the plain form of the rules; `streams.core.fold` does the common cases o
 here for the rest. Tests hold the two against each other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.core.localtime import FAR_AHEAD_MS
 from streams.core.meter import Meter, Part
 from streams.core.outcome import Flag
-from streams.core.tariff import Tariff, TariffVersion
+from streams.core.tariff import Tariffs, TariffVersion
 
 AHEAD_MS = 15 * 60_000
 """A reading further ahead of its arrival is refused `future`."""
@@ -49,7 +49,7 @@ class Judgement:
         return sum(piece.amount for piece in self.pieces)
 
 
-def judge_reading(meter: Meter, tariffs: Sequence[Tariff], *, register: int, read_at: int, at: int) -> Judgement:
+def judge_reading(meter: Meter, tariffs: Tariffs, *, register: int, read_at: int, at: int) -> Judgement:
     """Judge a reading of a known meter and charge what it shows (P18); changes `meter` and `priced_until`.
 
     Args:
@@ -86,7 +86,7 @@ def judge_reading(meter: Meter, tariffs: Sequence[Tariff], *, register: int, rea
     return judgement
 
 
-def judge_final(meter: Meter, tariffs: Sequence[Tariff], *, register: int, at: int) -> Judgement | None:
+def judge_final(meter: Meter, tariffs: Tariffs, *, register: int, at: int) -> Judgement | None:
     """Charge a final register, true by decree (P21); None, with nothing changed, where it is `invalid`."""
     advance = _advance(meter, register) if 0 <= register < meter.wrap else None
     if advance is None:
@@ -102,7 +102,7 @@ def judge_final(meter: Meter, tariffs: Sequence[Tariff], *, register: int, at: i
 
 def charge(
     meter: Meter,
-    tariffs: Sequence[Tariff],
+    tariffs: Tariffs,
     judgement: Judgement,
     *,
     consumption: int,
@@ -126,7 +126,7 @@ def charge(
 
 
 def price_part(
-    meter: Meter, tariffs: Sequence[Tariff], part: Part, owner: Meter | None = None
+    meter: Meter, tariffs: Tariffs, part: Part, owner: Meter | None = None
 ) -> tuple[list[Piece], list[Part]]:
     """Price a part as far as tariffs in force cover it: the pieces in time order, and the parts that stay.
 
@@ -143,8 +143,7 @@ def price_part(
             else:
                 kept.append(part._replace(start=segment.start, end=segment.end))
             continue
-        tariff = tariffs[segment.version.tariff]
-        tariff.priced_until = max(tariff.priced_until, segment.end)
+        tariffs.priced(segment.version.tariff, segment.end)
         _price_segment(meter, segment.version, segment.start, segment.quantity, pieces)
     return pieces, kept
 
@@ -156,7 +155,7 @@ class _Segment(NamedTuple):
     version: TariffVersion | None
 
 
-def _segments(meter: Meter, tariffs: Sequence[Tariff], part: Part) -> Iterator[_Segment]:
+def _segments(meter: Meter, tariffs: Tariffs, part: Part) -> Iterator[_Segment]:
     """Cut a part at every boundary inside it; an empty interval is one segment."""
     start = part.start
     done = part.upto(start) if part.t0 != part.t1 else 0

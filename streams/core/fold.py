@@ -18,7 +18,7 @@ from streams.core.account import Accounts
 from streams.core.books import Books
 from streams.core.localtime import DAY_MS, MINUTE_MS, OFFSET_MS, MinuteRange
 from streams.core.metering import Metered, meter_readings
-from streams.core.outcome import READING, Alarm, Notice, Position, Refusal, Source, Supply
+from streams.core.outcome import Alarm, Notice, Position, Refusal, Source
 
 if TYPE_CHECKING:
     from streams.core.site import ReadingBatch
@@ -33,27 +33,44 @@ def fold_readings(books: Books, batch: "ReadingBatch") -> bool:
     metered = meter_readings(books, batch, at)
     if metered is None:
         return False
-    taken = np.flatnonzero(metered.refusal == 0)
-    account = books.meters.setup.rows["account"][batch.meter[taken]].astype(np.int64)
-    balances = books.accounts.hot.rows["balance"]
-    if taken.size and int(np.abs(balances[account]).max()) >= BALANCE_NARROW:
-        metered.undo(books)
+    panel, accounts = books.meters.panel, books.accounts
+    taken = None if metered.refused is None else np.flatnonzero(~metered.refused)
+    rows = metered.rows if taken is None else metered.rows[taken]
+    account = panel.account[rows["meter"]]
+    if rows.size and int(np.abs(accounts.hot.rows["balance"][account]).max()) >= BALANCE_NARROW:
+        metered.undo()
         return False
     books.advance_clock(int(at[-1]))
-    amount = metered.amount[taken]
-    spent = books.accounts.hot.rows["spent"][account] != 0
-    running = _post(books.accounts, account, amount)
-    _write_rows(books, batch, metered, at, taken, account, running)
-    posted = _Posted(taken, account, running + amount, running, spent)
-    _Events(books, batch, metered, at).give_out(posted)
+    spent = accounts.hot.rows["spent"][account]
+    running = _post(accounts, account, rows["amount"], spent)
+    rows["balance"] = running
+    books.journal.add_readings(rows, _pieces_of(metered, taken))
+    events = _Events(books, batch, metered, at)
+    events.give_out(_Posted(taken, rows, account, running, spent))
     return True
 
 
-def _post(accounts: Accounts, account: NDArray[np.int64], amount: NDArray[np.int64]) -> NDArray[np.int64]:
+def _pieces_of(metered: Metered, taken: NDArray[np.int64] | None) -> NDArray[np.void]:
+    """The pieces, counted among the lines that were taken."""
+    pieces = metered.pieces()
+    if pieces.size and taken is not None:
+        place = np.zeros(len(metered.rows), np.uint32)
+        place[taken] = np.arange(len(taken), dtype=np.uint32)
+        pieces["reading"] = place[pieces["reading"]]
+    return pieces
+
+
+def _post(
+    accounts: Accounts,
+    account: NDArray[np.int64],
+    amount: NDArray[np.int64],
+    spent: NDArray[np.uint8],
+) -> NDArray[np.int64]:
     """Deduct amounts from their accounts; each line's balance after it, in the order of the lines."""
     rows = accounts.hot.rows
     balances = rows["balance"]
-    if _distinct(account, len(rows)):
+    running: NDArray[np.int64]
+    if accounts.distinct(account):
         running = balances[account] - amount
         balances[account] = running
     else:
@@ -62,71 +79,31 @@ def _post(accounts: Accounts, account: NDArray[np.int64], amount: NDArray[np.int
         first = np.flatnonzero(np.diff(grouped, prepend=-1))
         total = np.cumsum(amounts)
         before_group = np.repeat(total[first] - amounts[first], np.diff(np.append(first, len(grouped))))
-        running = np.empty_like(amount)
+        running = np.empty(len(account), np.int64)
         running[order] = balances[grouped] - (total - before_group)
         last = np.append(first[1:], len(grouped)) - 1
         balances[grouped[last]] = running[order[last]]
-    rows["spent"][account[amount > 0]] = 1
-    accounts.hot.touch_many(account[amount > 0])
+    accounts.hot.touch_many(account)
+    if not spent.all():
+        rows["spent"][account[amount > 0]] = 1
     return running
-
-
-def _distinct(numbers: NDArray[np.int64], size: int) -> bool:
-    """Whether no number occurs twice."""
-    place = np.empty(size, np.int64)
-    order = np.arange(len(numbers))
-    place[numbers] = order
-    return bool((place[numbers] == order).all())
-
-
-def _write_rows(
-    books: Books,
-    batch: "ReadingBatch",
-    metered: Metered,
-    at: NDArray[np.int64],
-    taken: NDArray[np.int64],
-    account: NDArray[np.int64],
-    running: NDArray[np.int64],
-) -> None:
-    """Give the rows of all lines that were not refused into the journal, with their pieces."""
-    every = len(taken) == len(batch)
-    rows = np.empty(len(taken), READING)
-    for name, column in (
-        ("offset", batch.offset),
-        ("line", batch.line),
-        ("supply", batch.supply),
-        ("flags", metered.flags),
-        ("meter", batch.meter),
-        ("at", at),
-        ("read_at", batch.read_at),
-        ("register", batch.register),
-        ("consumption", metered.consumption),
-        ("amount", metered.amount),
-        ("version", metered.version),
-        ("band", metered.band),
-        ("tier", metered.tier),
-    ):
-        rows[name] = column if every else column[taken]
-    rows["source"] = Source.FRAMES
-    rows["account"] = account
-    rows["balance"] = running
-    pieces = metered.pieces()
-    if pieces.size and not every:
-        place = np.zeros(len(batch), np.uint32)
-        place[taken] = np.arange(len(taken), dtype=np.uint32)
-        pieces["reading"] = place[pieces["reading"]]
-    books.journal.add_readings(rows, pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class _Posted:
-    """The lines that were not refused, as posted: line, account, balance before and after, and who had spent before."""
+    """The lines that were not refused, as posted."""
 
-    line: NDArray[np.int64]
+    taken: NDArray[np.int64] | None
+    """Their places in the batch; None if no line was refused."""
+    rows: NDArray[np.void]
     account: NDArray[np.int64]
-    before: NDArray[np.int64]
     after: NDArray[np.int64]
-    spent: NDArray[np.bool_]
+    """Balances after each line."""
+    spent: NDArray[np.uint8]
+    """Whether the account had a recharge or a deduction before the batch."""
+
+    def line(self, index: int) -> int:
+        return index if self.taken is None else int(self.taken[index])
 
 
 class _Events:
@@ -156,42 +133,31 @@ class _Events:
         for hours, accounts in self._books.supplies.waiting.items():
             for account in sorted(accounts):
                 self._await_end(hours, account, 0)
-        for index in np.flatnonzero(self._eventful(posted)).tolist():
-            line = int(posted.line[index])
-            self._ripen(line - 1)
-            self._take(line, index, posted)
+        for index in self._eventful(posted):
+            self._ripen(posted.line(index) - 1)
+            self._take(posted.line(index), index, posted)
         self._ripen(len(self._batch))
 
-    def _eventful(self, posted: _Posted) -> NDArray[np.bool_]:
-        """The posted lines at which a notice or a command can arise."""
-        accounts, setup = self._books.accounts, self._books.meters.setup.rows
-        limits = accounts.limits.rows
-        low1, low2 = limits["low1"][posted.account], limits["low2"][posted.account]
-        eventful = (posted.before > low1) & (posted.after <= low1)
-        eventful |= (posted.before > low2) & (posted.after <= low2)
-        eventful |= (posted.before >= 0) & (posted.after < 0)
-        due = (posted.after <= limits["cut_at"][posted.account]) & (limits["calm"][posted.account] == 0)
-        due &= posted.spent | (posted.before > posted.after)
-        eventful |= due
-        supply = self._batch.supply[posted.line]
-        if supply.any():
-            reports = (supply != Supply.UNKNOWN) & self._metered.newer[posted.line]
-            off = setup["off"][self._batch.meter[posted.line]] != 0
-            differs = np.where(off, supply == Supply.ON, supply == Supply.OFF)
-            turning = set(posted.account[due].tolist()).union(account for _, account in self._ripening)
-            if turning:
-                differs |= np.isin(posted.account, list(turning))
-            eventful |= reports & differs
-        return eventful
+    def _eventful(self, posted: _Posted) -> list[int]:
+        """The posted lines at which a notice or a command may arise."""
+        accounts, panel = self._books.accounts, self._books.meters.panel
+        low = posted.after <= accounts.limits.rows["alert"][posted.account]
+        contrary = posted.rows["supply"] == panel.contrary[posted.rows["meter"]]
+        low_accounts = posted.account[low]
+        eventful = low | contrary
+        if low_accounts.size or self._ripening:
+            # Supply may turn within the batch: look at all lines of these accounts, in order.
+            turning = np.unique(np.append(low_accounts, [account for _, account in self._ripening]).astype(np.int64))
+            eventful |= np.isin(posted.account, turning)
+        return np.flatnonzero(eventful).tolist() if eventful.any() else []
 
     def _take(self, line: int, index: int, posted: _Posted) -> None:
         """One line: its account's level and supply, others whose hours end here, and a repeat."""
         accounts = self._books.accounts
-        number = int(posted.account[index])
-        before, after = int(posted.before[index]), int(posted.after[index])
+        number, after = int(posted.account[index]), int(posted.after[index])
+        before = after + int(posted.rows["amount"][index])
         level = accounts.level_passed(number, before, after)
-        limits = accounts.limits.rows[number]
-        due = after <= int(limits["cut_at"]) and not limits["calm"]
+        due = after <= -accounts.policies[number].overdraft and not accounts.limits.rows[number]["calm"]
         due = due and (bool(posted.spent[index]) or after < before)
         self._ripen(line, up_to_account=number)
         if level:
@@ -199,8 +165,11 @@ class _Events:
             self._books.journal.notices.append(notice)
         if due:
             self._judge(number, line)
+        elif after < before:
+            accounts.watch(number)
         self._ripen(line)
-        if self._metered.newer[line]:
+        older = self._metered.older
+        if older is None or not older[line]:
             command = self._books.supplies.repeat(
                 int(self._batch.meter[line]),
                 int(self._batch.supply[line]),

@@ -1,9 +1,12 @@
 """A structured array that grows at its end and remembers which of its pages were written."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-PAGE_ROWS = 256
+_PAGE_SHIFT = 8
+PAGE_ROWS = 1 << _PAGE_SHIFT
 
 
 class GrowingRows:
@@ -12,7 +15,7 @@ class GrowingRows:
     def __init__(self, dtype: np.dtype[np.void]) -> None:
         self._store = np.zeros(PAGE_ROWS, dtype)
         self._count = 0
-        self._dirty: set[int] = set()
+        self._touched = np.zeros(1, np.bool_)
         self.rows: NDArray[np.void] = self._store[:0]
 
     def __len__(self) -> int:
@@ -21,28 +24,24 @@ class GrowingRows:
     def append(self) -> int:
         """A further row, zeroed; its number."""
         self._reserve(self._count + 1)
-        self._dirty.add((self._count - 1) // PAGE_ROWS)
+        self.touch(self._count - 1)
         return self._count - 1
 
     def touch(self, row: int) -> None:
         """Note that a row was written."""
-        self._dirty.add(row // PAGE_ROWS)
+        self._touched[row >> _PAGE_SHIFT] = True
 
-    def touch_many(self, rows: NDArray[np.int64]) -> None:
+    def touch_many(self, rows: NDArray[np.integer[Any]]) -> None:
         """Note that rows were written."""
-        if rows.size:
-            low, high = int(rows.min()) // PAGE_ROWS, int(rows.max()) // PAGE_ROWS
-            if low == high:
-                self._dirty.add(low)
-            else:
-                hit = np.zeros(high - low + 1, np.bool_)
-                hit[rows // PAGE_ROWS - low] = True
-                self._dirty.update((np.flatnonzero(hit) + low).tolist())
+        self._touched[rows >> _PAGE_SHIFT] = True
 
     def take_dirty(self) -> dict[int, bytes]:
         """The pages written since the last call, as bytes."""
-        pages = {page: self.rows[page * PAGE_ROWS : (page + 1) * PAGE_ROWS].tobytes() for page in sorted(self._dirty)}
-        self._dirty.clear()
+        pages = {
+            page: self.rows[page * PAGE_ROWS : (page + 1) * PAGE_ROWS].tobytes()
+            for page in np.flatnonzero(self._touched).tolist()
+        }
+        self._touched[:] = False
         return pages
 
     def put_page(self, page: int, rows: NDArray[np.void]) -> None:
@@ -56,5 +55,8 @@ class GrowingRows:
             store = np.zeros(max(count, 2 * len(self._store)), self._store.dtype)
             store[: self._count] = self._store[: self._count]
             self._store = store
+            touched = np.zeros(-(-len(store) // PAGE_ROWS), np.bool_)
+            touched[: len(self._touched)] = self._touched
+            self._touched = touched
         self._count = count
         self.rows = self._store[:count]

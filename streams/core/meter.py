@@ -13,21 +13,18 @@ from numpy.typing import NDArray
 
 from streams.core.growing import GrowingRows
 from streams.core.localtime import FAR_AHEAD_MS, LONG_AGO_MS, month_of
+from streams.core.panel import Panel
 from streams.core.units import REGISTER_LIMIT
 
 METER = np.dtype(
     [
         ("register", "<i8"),
         ("read_at", "<i8"),
-        ("month_used", "<i8"),
-        ("year_used", "<i8"),
-        ("total_used", "<i8"),
-        ("month", "<i4"),
-        ("reserved", "<u4"),
+        ("priced", "<i8"),
     ]
 )
-"""What every reading changes: the last accepted register and its time; what was priced in the month and the year
-of the latest priced segment, and ever; that month, counted from year 0."""
+"""What every reading changes: the last accepted register (Wh or litres), its time (ms), and how much of the seat's
+consumption was ever priced."""
 
 SETUP = np.dtype(
     [
@@ -44,6 +41,9 @@ SETUP = np.dtype(
         ("held_at", "<i8"),
         ("installed_at", "<i8"),
         ("last_at", "<i8"),
+        ("month_base", "<i8"),
+        ("year_base", "<i8"),
+        ("month", "<i4"),
         ("kind", "u1"),
         ("digits", "u1"),
         ("care", "u1"),
@@ -56,7 +56,8 @@ SETUP = np.dtype(
 )
 """What orders and rare events change. `seat` is the number of the seat's first meter, `wrap` where the register
 ends (Wh or litres), `max_rate` the greatest plausible W or litres per hour (0: none), `off` the desired supply,
-`last_*` the last command."""
+`last_*` the last command; `month` that of the latest priced segment, counted from year 0, and `month_base`,
+`year_base` what had been priced when that month and its year began."""
 
 
 class Care(IntFlag):
@@ -187,6 +188,7 @@ class Meters:
     def __init__(self) -> None:
         self.hot = GrowingRows(METER)
         self.setup = GrowingRows(SETUP)
+        self.panel = Panel()
         self.infos: list[MeterInfo] = []
         self.by_id: dict[str, int] = {}
         self.limited = False
@@ -214,7 +216,9 @@ class Meters:
     def load(self, number: int) -> Meter:
         """The meter as one value."""
         setup = self.setup.rows[number]
-        register, read_at, month_used, year_used, total, month, _ = self.hot.rows[number].item()
+        register, read_at, total = self.hot.rows[number].item()
+        month = int(setup["month"])
+        month_used, year_used = total - int(setup["month_base"]), total - int(setup["year_base"])
         info = self.infos[number]
         if info.parts:
             positions = Positions(dict(info.months), dict(info.years), total)
@@ -241,23 +245,24 @@ class Meters:
         """Write the slow path's changes back: readings, held, positions, parts, closed."""
         number, info = meter.number, self.infos[meter.number]
         positions = meter.positions
-        month = max(positions.months)
-        self.hot.rows[number] = (
-            meter.register,
-            meter.read_at,
-            positions.months[month],
-            positions.years[month // 12],
-            positions.total,
-            month,
-            0,
-        )
+        self.hot.rows[number] = (meter.register, meter.read_at, positions.total)
         self.hot.touch(number)
+        self.panel.leave_cell(number)
+        month = max(positions.months)
         care = Care.CLOSED * meter.closed | Care.HELD * bool(meter.held) | Care.PARTS * bool(meter.parts)
         setup = self.setup.rows[number]
-        held = meter.held or (0, 0)
-        if (int(setup["care"]), int(setup["held_register"]), int(setup["held_at"])) != (care, *held):
-            setup["care"], setup["held_register"], setup["held_at"] = care, *held
-            self.setup.touch(number)
+        changed = {
+            "care": int(care),
+            "held_register": meter.held[0] if meter.held else 0,
+            "held_at": meter.held[1] if meter.held else 0,
+            "month": month,
+            "month_base": positions.total - positions.months[month],
+            "year_base": positions.total - positions.years[month // 12],
+        }
+        for name, value in changed.items():
+            if setup[name] != value:
+                setup[name] = value
+                self.setup.touch(number)
         if meter.parts or info.parts:
             info.parts = meter.parts
             info.months = dict(positions.months) if meter.parts else {}
@@ -277,6 +282,13 @@ class Meters:
         setup["tariff"] = assignments[-1][1] if assignments else -1
         setup["tariff_since"] = assignments[-1][0] if len(assignments) > 1 else LONG_AGO_MS
         self.setup.touch(number)
+        self._mount(number)
+
+    def _mount(self, number: int) -> None:
+        setup = self.setup.rows[number]
+        self.panel.mount(number, account=int(setup["account"]), ratio=int(setup["ratio"]), tariff=int(setup["tariff"]))
+        if setup["last_action"] != Action.NONE:
+            self.panel.desire(number, off=bool(setup["off"]))
 
     def seated(self, account: int) -> list[int]:
         """The meters now in an account's seats, in the order of installation."""
@@ -302,6 +314,8 @@ class Meters:
         self.limited = bool((setup["max_rate"] > 0).any())
         self.by_id = {info.meter: number for number, info in enumerate(self.infos)}
         self._seated = {}
+        for number in range(len(self.infos)):
+            self._mount(number)
         for number in np.lexsort((setup["seat"], setup["account"])).tolist():
             if setup[number]["replaced_by"] < 0:
                 self._seated.setdefault(int(setup[number]["account"]), []).append(number)

@@ -101,7 +101,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
         return line.refuse("closed", order.account)
     finals = {books.meters.by_id[meter]: final.scaled(3) for meter, final in order.finals}
     seated = books.meters.seated(account)
-    kept_until = [tariff.priced_until for tariff in books.tariffs]
+    kept_until = books.tariffs.priced_until.copy()
     judged = _judge_finals(line, finals, seated)
     due = sum(judgement.amount for _, _, judgement in judged or ())
     if judged is None or not line.fits(account, -due):
@@ -109,8 +109,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
     else:
         reason = "" if len(judged) == len(seated) else "incomplete"
     if judged is None or reason:
-        for tariff, until in zip(books.tariffs, kept_until, strict=True):
-            tariff.priced_until = until
+        books.tariffs.priced_until = kept_until
         return line.refuse(reason, order.account)
     line.no_low_levels = True
     line.touch(account)

@@ -17,7 +17,7 @@ def install_meter(line: Line, order: InstallMeter) -> None:
     """Hang a new meter on an account."""
     books = line.books
     account = books.accounts.by_id.get(order.account)
-    tariff = -1 if order.tariff is None else books.tariff_by_name.get(order.tariff)
+    tariff = -1 if order.tariff is None else books.tariffs.by_name.get(order.tariff)
     if account is None or tariff is None:
         return line.refuse("unknown", order.meter)
     if books.accounts.infos[account].closed:
@@ -76,11 +76,10 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
     ):
         return line.refuse("invalid", order.meter)
     old = books.meters.load(number)
-    kept_until = [tariff.priced_until for tariff in books.tariffs]
+    kept_until = books.tariffs.priced_until.copy()
     judgement = judge_final(old, books.tariffs, register=-1 if final is None else final, at=line.at)
     if judgement is None or not line.fits(old.account, -judgement.amount):
-        for tariff, until in zip(books.tariffs, kept_until, strict=True):
-            tariff.priced_until = until
+        books.tariffs.priced_until = kept_until
         return line.refuse("invalid", order.meter)
     _put_in_seat(line, old, order, ratio=ratio, digits=digits, max_rate=max_rate, register=register)
     write_down(line, old, judgement, register=old.register, read_at=old.read_at)
@@ -128,7 +127,7 @@ def assign_tariff(line: Line, order: AssignTariff) -> None:
     """Give a meter another tariff from now on, or its first from its installation on (P14)."""
     books = line.books
     number = books.meters.by_id.get(order.meter)
-    tariff = books.tariff_by_name.get(order.tariff)
+    tariff = books.tariffs.by_name.get(order.tariff)
     if number is None or tariff is None:
         return line.refuse("unknown", order.meter)
     setup = books.meters.setup.rows[number]
@@ -137,14 +136,13 @@ def assign_tariff(line: Line, order: AssignTariff) -> None:
     if books.tariffs[tariff].unit != _UNIT_OF[Kind(int(setup["kind"]))]:
         return line.refuse("invalid", order.meter)
     info = books.meters.infos[number]
-    kept, kept_until = info.assignments, [each.priced_until for each in books.tariffs]
+    kept, kept_until = info.assignments, books.tariffs.priced_until.copy()
     books.meters.assign(number, tariff, line.at)
     plan = plan_kept_parts(books)
     if not plan_fits(line, plan):
         info.assignments = kept
         books.meters.note_tariff(number)
-        for each, until in zip(books.tariffs, kept_until, strict=True):
-            each.priced_until = until
+        books.tariffs.priced_until = kept_until
         return line.refuse("invalid", order.meter)
     post_plan(line, plan)
 
@@ -157,7 +155,9 @@ def _begin(line: Line, number: int, *, account: int, register: int, replaces: in
     setup["installed_at"] = line.at
     meters.limited = meters.limited or bool(setup["max_rate"])
     hot = meters.hot.rows[number]
-    hot["register"], hot["read_at"], hot["month"] = register, line.at, month_of(line.at)
+    hot["register"], hot["read_at"] = register, line.at
+    if replaces is None:
+        setup["month"] = month_of(line.at)
     meters.hot.touch(number)
     line.touch(account)
     line.books.journal.meters.append(

@@ -34,30 +34,26 @@ def carry_out(line: Line, order: Order) -> None:
 
 def set_tariff(line: Line, order: SetTariff) -> None:
     """Take a tariff's first or a further version in; price what waited for it."""
-    books = line.books
-    number = books.tariff_by_name.get(order.tariff, len(books.tariffs))
-    known = books.tariffs[number] if number < len(books.tariffs) else None
-    version = check_version(order, number=books.versions, tariff=number)
+    books, tariffs = line.books, line.books.tariffs
+    number = tariffs.by_name.get(order.tariff, len(tariffs))
+    known = tariffs[number] if number < len(tariffs) else None
+    version = check_version(order, number=tariffs.versions, tariff=number)
     if version is None or (known is not None and known.unit != order.unit):
         return line.refuse("invalid", order.tariff)
-    if known is not None and order.starts_at < known.priced_until:
+    if order.starts_at < int(tariffs.priced_until[number]) and known is not None:
         return line.refuse("retroactive", order.tariff)
     tariff = known or Tariff(order.tariff, order.unit)
     if known is None:
-        books.tariffs.append(tariff)
-        books.tariff_by_name[order.tariff] = number
-    kept_versions, kept_until = tariff.versions, [each.priced_until for each in books.tariffs]
+        tariffs.add(tariff)
+    kept_versions, kept_until = tariff.versions, tariffs.priced_until.copy()
     tariff.put(version)
     plan = plan_kept_parts(books)
     if not plan_fits(line, plan):
-        tariff.versions = kept_versions
-        for each, until in zip(books.tariffs, kept_until, strict=True):
-            each.priced_until = until
+        tariff.versions, tariffs.priced_until = kept_versions, kept_until
         if known is None:
-            books.tariffs.pop()
-            del books.tariff_by_name[order.tariff]
+            tariffs.drop_last()
         return line.refuse("invalid", order.tariff)
-    books.versions += 1
+    tariffs.versions += 1
     books.tariffs_changed()
     books.journal.versions.append(_version_taken(line, order, version))
     post_plan(line, plan)

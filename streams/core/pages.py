@@ -47,7 +47,7 @@ class PageError(ValueError):
 def dirty_pages(books: Books) -> dict[str, bytes]:
     """The pages that changed since the last call."""
     pages: dict[str, bytes] = {}
-    times = [books.clock, *(tariff.priced_until for tariff in books.tariffs)]
+    times = [books.clock, *books.tariffs.priced_until[:-1].tolist()]
     if times != books.kept_times:
         pages["clock"] = _HEAD + np.array(times, "<i8").tobytes()
         books.kept_times = times
@@ -84,8 +84,7 @@ def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
         if "clock" in bodies:
             times = np.frombuffer(bodies["clock"], "<i8").tolist()
             books.clock, books.kept_times = times[0], times
-            for tariff, until in zip(books.tariffs, times[1:], strict=False):
-                tariff.priced_until = until
+            books.tariffs.priced_until[: len(times) - 1] = times[1:]
         _read_rows(meters.hot, METER, "meters", bodies)
         _read_rows(meters.setup, SETUP, "setup", bodies)
         _read_rows(accounts.hot, ACCOUNT, "accounts", bodies)
@@ -118,7 +117,7 @@ def _recall(books: Books) -> None:
 def _site_record(books: Books) -> dict[str, Any]:
     return {
         "policy": policy_record(books.accounts.site_policy),
-        "versions": books.versions,
+        "versions": books.tariffs.versions,
         "tariffs": [
             {
                 "name": tariff.name,
@@ -132,11 +131,10 @@ def _site_record(books: Books) -> dict[str, Any]:
 
 def _read_site(books: Books, record: dict[str, Any]) -> None:
     books.accounts.site_policy = policy_of(record["policy"])
-    books.versions = record["versions"]
+    books.tariffs.versions = record["versions"]
     for number, tariff in enumerate(record["tariffs"]):
         versions = [version_of(version, number) for version in tariff["versions"]]
-        books.tariffs.append(Tariff(tariff["name"], tariff["unit"], versions))
-        books.tariff_by_name[tariff["name"]] = number
+        books.tariffs.add(Tariff(tariff["name"], tariff["unit"], versions))
 
 
 def _account_record(info: AccountInfo) -> dict[str, Any]:

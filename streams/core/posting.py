@@ -21,14 +21,13 @@ def take_reading(line: Line, number: int, *, register: int, read_at: int, supply
         return line.refuse("unknown")
     books = line.books
     meter = books.meters.load(number)
-    priced_until = [tariff.priced_until for tariff in books.tariffs]
+    priced_until = books.tariffs.priced_until.copy()
     judgement = judge_reading(meter, books.tariffs, register=register, read_at=read_at, at=line.at)
     reason = judgement.refusal
     if not reason and not line.fits(meter.account, -judgement.amount):
         # What the meter shows cannot be charged: nothing of it is kept, so that nothing is lost unseen.
         reason = "invalid"
-        for tariff, until in zip(books.tariffs, priced_until, strict=True):
-            tariff.priced_until = until
+        books.tariffs.priced_until = priced_until
     if reason:
         return line.refuse(reason, books.meters.infos[number].meter)
     books.meters.store(meter)

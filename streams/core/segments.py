@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.core.localtime import FAR_AHEAD_MS, month_start, month_starts, months_of
+from streams.core.localtime import FAR_AHEAD_MS, month_starts, months_of
 from streams.core.outcome import NO_CELL, NO_VERSION, PIECE
 from streams.core.tariff import VersionTable
 
@@ -26,59 +26,69 @@ class Intervals:
     end: Whole
     consumption: Whole
     version: Whole
-    """Row of the version table in force at the start; never 0."""
+    """Row of the version table in force at the start."""
+    priced: Whole
+    """What was ever priced; the position in a cycle is this less what it was when the cycle began."""
     month: Whole
-    """Of the latest priced segment; the month and year that `month_used` and `year_used` count."""
-    month_used: Whole
-    year_used: Whole
-    total_used: Whole
+    """Of the latest priced segment."""
+    month_base: Whole
+    year_base: Whole
     start_month: Whole
 
     @classmethod
-    def of(cls, rows: NDArray[np.void], *, start: Whole, end: Whole, consumption: Whole, version: Whole) -> Self:
-        """The intervals of meters with these rows."""
+    def of(
+        cls,
+        hot: NDArray[np.void],
+        setup: NDArray[np.void],
+        *,
+        end: Whole,
+        consumption: Whole,
+        version: Whole,
+    ) -> Self:
+        """The intervals of meters with these rows, from their accepted readings on."""
+        start = hot["read_at"].copy()
         return cls(
             start=start,
             end=end,
             consumption=consumption,
             version=version,
-            month=rows["month"].astype(np.int64),
-            month_used=rows["month_used"].copy(),
-            year_used=rows["year_used"].copy(),
-            total_used=rows["total_used"].copy(),
+            priced=hot["priced"].copy(),
+            month=setup["month"].astype(np.int64),
+            month_base=setup["month_base"].copy(),
+            year_base=setup["year_base"].copy(),
             start_month=months_of(start),
         )
 
     def position(self, table: VersionTable) -> Whole:
         """What was priced so far in the cycle of the version in force, at each start."""
-        in_month = np.where(self.month == self.start_month, self.month_used, 0)
+        in_month = np.where(self.month == self.start_month, self.priced - self.month_base, 0)
         if table.monthly:
             return in_month
-        in_year = np.where(self.month // _YEAR == self.start_month // _YEAR, self.year_used, 0)
-        return np.choose(table.cycle[self.version], (in_month, in_year, self.total_used))
+        same_year = self.month // _YEAR == self.start_month // _YEAR
+        in_year = np.where(same_year, self.priced - self.year_base, 0)
+        return np.choose(table.cycle[self.version], (in_month, in_year, self.priced))
+
+    def month_end(self) -> Whole:
+        """When the month of each start ends."""
+        return month_starts(self.start_month + 1)
 
     def cycle_end(self, table: VersionTable) -> Whole:
         """When the cycle of the version in force ends, from each start."""
-        first = int(self.start_month[0]) if self.start_month.size else 0
-        if (self.start_month == first).all():
-            month_end: Whole = np.full(self.start_month.shape, month_start(first + 1), np.int64)
-        else:
-            month_end = month_starts(self.start_month + 1)
         if table.monthly:
-            return month_end
+            return self.month_end()
         year_end = month_starts((self.start_month // _YEAR + 1) * _YEAR)
-        never = np.full(month_end.shape, FAR_AHEAD_MS, np.int64)
-        return np.choose(table.cycle[self.version], (month_end, year_end, never))
+        never = np.full(year_end.shape, FAR_AHEAD_MS, np.int64)
+        return np.choose(table.cycle[self.version], (self.month_end(), year_end, never))
 
     def count(self, quantity: Whole) -> None:
-        """Count what was priced in segments that begin at the starts; nothing changes where it is 0."""
-        priced = quantity > 0
-        in_month = np.where(self.month == self.start_month, self.month_used, 0) + quantity
-        in_year = np.where(self.month // _YEAR == self.start_month // _YEAR, self.year_used, 0) + quantity
-        self.month_used = np.where(priced, in_month, self.month_used)
-        self.year_used = np.where(priced, in_year, self.year_used)
-        self.month = np.where(priced, self.start_month, self.month)
-        self.total_used = self.total_used + quantity
+        """Count what was priced in segments that begin at the starts; the first of a month or year begins its count."""
+        turned = np.flatnonzero((quantity > 0) & (self.month != self.start_month))
+        if turned.size:
+            self.month_base[turned] = self.priced[turned]
+            other_year = self.month[turned] // _YEAR != self.start_month[turned] // _YEAR
+            self.year_base[turned] = np.where(other_year, self.priced[turned], self.year_base[turned])
+            self.month[turned] = self.start_month[turned]
+        self.priced += quantity
 
     def take(self, index: NDArray[np.int64]) -> "Intervals":
         """Some of them, as columns of their own."""
@@ -86,18 +96,13 @@ class Intervals:
 
     def put(self, index: NDArray[np.int64], positions: "Intervals") -> None:
         """Take the positions of some of them over."""
-        for name in ("month", "month_used", "year_used", "total_used"):
+        for name in ("priced", "month", "month_base", "year_base"):
             getattr(self, name)[index] = getattr(positions, name)
-
-    def write(self, rows: NDArray[np.void]) -> None:
-        """Put the positions into the meters' rows."""
-        for name in ("month", "month_used", "year_used", "total_used"):
-            rows[name] = getattr(self, name)
 
 
 @dataclass(frozen=True, slots=True)
 class CutPrices:
-    """What cutting made of some intervals: their amounts, the cell of those that lie in one after all, and pieces."""
+    """What cutting made of some intervals: amounts, the cell of each that lies in one, and pieces of the others."""
 
     amount: Whole
     version: Whole
@@ -112,35 +117,46 @@ class CutPrices:
         return self.pieces
 
 
-def cut_and_price(table: VersionTable, intervals: Intervals, index: NDArray[np.int64]) -> CutPrices:
-    """Cut the intervals at `index`, each with a consumption above 0, and price every segment by its position.
+def cut_and_price(table: VersionTable, intervals: Intervals) -> CutPrices:
+    """Cut intervals at their boundaries and price every segment by its position; changes the positions.
 
-    Changes the positions of `intervals`.
+    A version must be in force at every start.
     """
-    walk = intervals.take(index)
-    whole_start, whole_end, consumption = walk.start.copy(), walk.end, walk.consumption
-    done = np.zeros(len(index), np.int64)
-    live = np.arange(len(index))
-    emitted: list[NDArray[np.void]] = []
+    whole_start = intervals.start.copy()
+    consumption = intervals.consumption
+    done = np.zeros(len(consumption), np.int64)
+    live = np.flatnonzero(consumption)
+    emitted = [_of_nothing(table, intervals, np.flatnonzero(consumption == 0))]
     while live.size:
-        now = walk.take(live)
+        now = intervals.take(live)
         now.start_month = months_of(now.start)
         band, band_end = table.band_and_end(now.version, now.start)
         version_end = table.ends_at[now.version]
         end = np.minimum(np.minimum(band_end, now.cycle_end(table)), np.minimum(version_end, now.end))
         # Floors of the whole interval's consumption, so that neighbours add up; the last boundary gets all of it.
-        span = whole_end[live] - whole_start[live]
-        upto = np.where(end >= now.end, consumption[live], consumption[live] * (end - whole_start[live]) // span)
+        share = now.consumption * (end - whole_start[live]) // (now.end - whole_start[live])
+        upto = np.where(end >= now.end, now.consumption, share)
         quantity = upto - done[live]
         emitted += _price(table, now, live, band, quantity)
         now.count(quantity)
-        walk.put(live, now)
+        intervals.put(live, now)
         done[live] = upto
-        walk.start[live] = end
-        walk.version[live] = now.version + (end == version_end)
+        intervals.start[live] = end
+        intervals.version[live] = now.version + (end == version_end)
         live = live[end < now.end]
-    intervals.put(index, walk)
-    return _gathered(emitted, len(index))
+    return _gathered(np.concatenate(emitted), len(consumption))
+
+
+def _of_nothing(table: VersionTable, intervals: Intervals, places: NDArray[np.int64]) -> NDArray[np.void]:
+    """The cell at the start of each interval without consumption, as a piece of nothing."""
+    rows = np.zeros(len(places), PIECE)
+    if places.size:
+        now = intervals.take(places)
+        rows["reading"], rows["start"] = places, now.start
+        rows["version"] = table.number[now.version]
+        rows["band"] = table.band_and_end(now.version, now.start)[0]
+        rows["tier"] = table.tier_and_limit(now.version, now.position(table))[0]
+    return rows
 
 
 def _price(
@@ -164,17 +180,17 @@ def _price(
     return pieces
 
 
-def _gathered(emitted: list[NDArray[np.void]], count: int) -> CutPrices:
+def _gathered(rows: NDArray[np.void], count: int) -> CutPrices:
     """Pieces by interval and time; neighbours of one cell joined, those of a single piece made a cell."""
-    rows = np.concatenate(emitted)
     rows = rows[np.argsort(rows["reading"], kind="stable")]
-    same = np.ones(len(rows) - 1, np.bool_)
-    for name in ("reading", "version", "band", "tier"):
-        same &= rows[name][1:] == rows[name][:-1]
-    first = np.flatnonzero(np.append(True, ~same))
-    joined = rows[first]
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = rows["reading"][1:] != rows["reading"][:-1]
+    for name in ("version", "band", "tier"):
+        first[1:] |= rows[name][1:] != rows[name][:-1]
+    begin = np.flatnonzero(first)
+    joined = rows[begin]
     for name in ("quantity", "amount"):
-        joined[name] = np.add.reduceat(rows[name], first)
+        joined[name] = np.add.reduceat(rows[name], begin)
     amount = np.zeros(count, np.int64)
     np.add.at(amount, joined["reading"], joined["amount"])
     alone = np.bincount(joined["reading"], minlength=count)[joined["reading"]] == 1

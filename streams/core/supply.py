@@ -53,6 +53,7 @@ class Supplies:
             elif not must_off and meter["off"] and not meter["manual"] and policy.auto_restore:
                 self.switch(number, Action.RESTORE, Reason.RECHARGE, at=at, position=position, into=switching)
         accounts.limits.rows[account]["calm"] = must_off
+        accounts.watch(account)
         return switching
 
     def recall(self) -> None:
@@ -61,6 +62,7 @@ class Supplies:
         for account, info in enumerate(self._accounts.infos):
             must_off = info.closed or self._accounts.wants_off(account)
             self._accounts.limits.rows[account]["calm"] = must_off
+            self._accounts.watch(account)
             pending = must_off and any(
                 not setup[number]["off"] and not setup[number]["retained"] for number in self._meters.seated(account)
             )
@@ -91,6 +93,7 @@ class Supplies:
         meter = self._meters.setup.rows[number]
         meter["off"] = action is Action.CUT
         meter["last_action"], meter["last_reason"] = action, reason
+        self._meters.panel.desire(number, off=action is Action.CUT)
         into.commands.append(self._command(number, at=at, position=position, repeat=False))
         into.notices.append(Notice(position, at, int(meter["account"]), _NOTICES[action]))
 

@@ -6,6 +6,7 @@ for the fold; `TariffVersion` answers the same questions for one instant.
 """
 
 from bisect import bisect_right, insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -145,13 +146,11 @@ def _ranges_apart(order: SetTariff) -> bool:
 
 @dataclass(slots=True)
 class Tariff:
-    """A tariff of a site: its versions in force by rising start, and how far it has been used for pricing."""
+    """A tariff of a site: its versions by rising start."""
 
     name: str
     unit: str
     versions: list[TariffVersion] = field(default_factory=list)
-    priced_until: int = LONG_AGO_MS
-    """The latest end of a part of an interval that this tariff has priced on any meter (P13)."""
 
     def put(self, version: TariffVersion) -> None:
         """Take a version in; one of the same start gives way."""
@@ -163,6 +162,57 @@ class Tariff:
         index = bisect_right(self.versions, at, key=lambda version: version.starts_at)
         after = self.versions[index].starts_at if index < len(self.versions) else FAR_AHEAD_MS
         return (self.versions[index - 1] if index else None), after
+
+
+class Tariffs:
+    """The tariffs of a site by number, and how far each has been used for pricing."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, int] = {}
+        self.versions = 0
+        """Running number of the next version."""
+        self.priced_until = np.full(1, LONG_AGO_MS, np.int64)
+        """By tariff: the latest end of a part of an interval that it has priced on any meter (P13). One place more
+        than there are tariffs, so that "no tariff", -1, has one too."""
+        self._tariffs: list[Tariff] = []
+        self._table: VersionTable | None = None
+
+    def __len__(self) -> int:
+        return len(self._tariffs)
+
+    def __iter__(self) -> Iterator[Tariff]:
+        return iter(self._tariffs)
+
+    def __getitem__(self, number: int) -> Tariff:
+        return self._tariffs[number]
+
+    def add(self, tariff: Tariff) -> None:
+        """A further tariff."""
+        self.by_name[tariff.name] = len(self._tariffs)
+        self._tariffs.append(tariff)
+        self.priced_until = np.insert(self.priced_until, len(self._tariffs) - 1, LONG_AGO_MS)
+        self._table = None
+
+    def drop_last(self) -> None:
+        """Take the tariff that was added last back."""
+        del self.by_name[self._tariffs.pop().name]
+        self.priced_until = np.delete(self.priced_until, len(self._tariffs))
+        self._table = None
+
+    def priced(self, number: int, until: int) -> None:
+        """Note that a tariff has priced up to an instant."""
+        self.priced_until[number] = max(until, int(self.priced_until[number]))
+
+    def changed(self) -> None:
+        """Note that a tariff's versions changed."""
+        self._table = None
+
+    @property
+    def table(self) -> "VersionTable":
+        """The versions in force as arrays."""
+        if self._table is None:
+            self._table = VersionTable(self._tariffs)
+        return self._table
 
 
 class VersionTable:
