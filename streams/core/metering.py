@@ -193,6 +193,9 @@ def _meter_in_cells(
     if whole:
         metered.rows["consumption"], metered.rows["amount"] = used, amount
     else:
+        # A meter read twice in the batch may have come into another cell since its row was laid out.
+        for name in ("version", "band", "tier"):
+            metered.rows[name][lines] = panel.rows[name][meter]
         metered.rows["consumption"][lines], metered.rows["amount"][lines] = used, amount
     return rest
 
