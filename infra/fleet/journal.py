@@ -5,7 +5,6 @@ out. A killed process leaves at most a torn last line, of a change that nobody w
 the journal is opened again. A power failure may take the last lines with it: these are virtual meters.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -18,22 +17,13 @@ from infra.fleet.meter import Control, ControlChange
 
 
 class ControlJournal:
-    """The journal of one fleet, locked while it is open so that no second fleet writes to it."""
+    """The journal of one fleet; only one process may have it open."""
 
     def __init__(self, path: Path) -> None:
-        """Open the journal, or begin it.
-
-        Raises:
-            FleetError: Another process has it open.
-        """
+        """Open the journal, or begin it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._file)
-            raise FleetError(f"{path}: another fleet runs on this data directory") from error
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +34,7 @@ class ControlJournal:
         self.close()
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
+        """Close the file."""
         os.close(self._file)
 
     def replay(self) -> Iterator[tuple[str, ControlChange]]:

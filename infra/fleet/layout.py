@@ -65,16 +65,12 @@ def _gateways(site: str, places: list[Place], accounts: list[AccountPlan]) -> li
     specs = {spec.meter: spec for account in accounts for spec in account.meters}
     links = {place.gateway: place.link for place in places}
     return [
-        GatewayPlan(
-            gateway, site, link, tuple(specs[place.meter] for place in places if place.gateway == gateway)
-        )
+        GatewayPlan(gateway, site, link, tuple(specs[place.meter] for place in places if place.gateway == gateway))
         for gateway, link in links.items()
     ]
 
 
-def _rent_out(
-    size: PropertySize, site: str, index: int, places: list[Place], origin_ms: int
-) -> list[AccountPlan]:
+def _rent_out(size: PropertySize, site: str, index: int, places: list[Place], origin_ms: int) -> list[AccountPlan]:
     """Give every place to an account: mostly one, sometimes two or three on different gateways."""
     renting = Renting(size.seed, site, CHARACTERS[index % len(CHARACTERS)], origin_ms)
     groups = _groups(size.seed, site, places)

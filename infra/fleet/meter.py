@@ -85,9 +85,7 @@ class Meter:
 
     def __post_init__(self) -> None:
         if self.spec.initial_wh % DISPLAY_STEP_WH:
-            raise ValueError(
-                f"initial_wh must be a multiple of {DISPLAY_STEP_WH}, not {self.spec.initial_wh}"
-            )
+            raise ValueError(f"initial_wh must be a multiple of {DISPLAY_STEP_WH}, not {self.spec.initial_wh}")
         start = self.spec.installed_at_ms
         self._spans = [_Span(start, Control(), 0, self.spec.load.energy_mwh(start))]
 

@@ -104,8 +104,6 @@ async def _access(
         log.info("meter controlled", meter=meter.spec.meter, relay_open=control.is_open)
         return None
     if values is None and function == _READ_HOLDING:
-        registers[address - start : address - start + count] = words(
-            meter, fleet.now_ms(), first=address, count=count
-        )
+        registers[address - start : address - start + count] = words(meter, fleet.now_ms(), first=address, count=count)
         return None
     return ExcCodes.ILLEGAL_FUNCTION

@@ -61,13 +61,9 @@ class PropertySize:
                 f" got {self.sites} sites, {self.gateways} gateways, {self.meters} meters"
             )
         if self.gateways > SITE_GATEWAYS * self.sites:
-            raise FleetError(
-                f"{self.gateways} gateways are more than {SITE_GATEWAYS} a site; take more sites"
-            )
+            raise FleetError(f"{self.gateways} gateways are more than {SITE_GATEWAYS} a site; take more sites")
         if self.meters > MODBUS_UNITS * self.gateways:
-            raise FleetError(
-                f"{self.meters} meters are more than {MODBUS_UNITS} a gateway; take more gateways"
-            )
+            raise FleetError(f"{self.meters} meters are more than {MODBUS_UNITS} a gateway; take more gateways")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,10 +53,3 @@ def test_a_damaged_line_in_the_middle_is_refused(path: Path, line: bytes) -> Non
     path.write_bytes(line + path.read_bytes())
     with ControlJournal(path) as journal, pytest.raises(FleetError, match="line 1"):
         list(journal.replay())
-
-
-def test_two_fleets_cannot_share_it(path: Path) -> None:
-    with ControlJournal(path), pytest.raises(FleetError, match="another fleet"):
-        ControlJournal(path)
-    with ControlJournal(path):
-        pass
