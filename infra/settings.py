@@ -24,10 +24,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kafka: str = Field("", description="Bootstrap servers, host:port[,host:port]; empty starts Kafka here")
-    clickhouse: str = Field("", description="clickhouse://user:password@host:port/database; empty starts it here")
-    data_dir: Path = Field(Path(".sluice"), description="Everything that Sluice keeps on this machine")
-    database: str = Field("sluice", description="The database of the embedded ClickHouse")
+    kafka: Annotated[str, Field(description="Bootstrap servers, host:port[,host:port]; empty starts Kafka here")] = ""
+    clickhouse: Annotated[
+        str, Field(description="clickhouse://user:password@host:port/database; empty starts it here")
+    ] = ""
+    data_dir: Annotated[Path, Field(description="Everything that Sluice keeps on this machine")] = Path(".sluice")
+    database: Annotated[str, Field(description="The database of the embedded ClickHouse")] = "sluice"
     partitions: Annotated[int, Field(ge=1, le=1024, description="Of each topic keyed by site")] = 12
     replication: Annotated[int, Field(ge=1, le=9, description="Copies of each topic's records")] = 1
     workers: Annotated[int, Field(ge=1, le=256, description="Ledger processes")] = 1

@@ -1,5 +1,6 @@
 """Kafka's topics: one table of what they are called, how they are kept, and how a key finds its partition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -7,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import NoError, TopicAlreadyExistsError, for_code
 from kafka.partitioner.default import murmur2
 
 from infra.settings import Settings
@@ -106,9 +107,7 @@ def ensure_topics(bootstrap: str, settings: Settings) -> None:
     admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="sluice-topics")
     try:
         there = set(admin.list_topics())
-        for topic in TOPICS.values():
-            if topic.name not in there:
-                _create(admin, topic, settings)
+        _create(admin, [topic for topic in TOPICS.values() if topic.name not in there], settings)
         admin.wait_for_topics(list(TOPICS), timeout_ms=30_000)
         _check_partitions(admin, settings.partitions)
         _check_compaction(admin)
@@ -116,18 +115,23 @@ def ensure_topics(bootstrap: str, settings: Settings) -> None:
         admin.close()
 
 
-def _create(admin: KafkaAdminClient, topic: Topic, settings: Settings) -> None:
-    options = {
-        "num_partitions": settings.partitions,
-        "replication_factor": settings.replication,
-        "configs": topic.configs,
-    }
-    try:
-        admin.create_topics({topic.name: options})
-    except TopicAlreadyExistsError:
-        # Another process creates them at the same moment; the checks that follow look at its work.
+def _create(admin: KafkaAdminClient, topics: Sequence[Topic], settings: Settings) -> None:
+    if not topics:
         return
-    _log.info("topic created", topic=topic.name, partitions=settings.partitions)
+    options = {
+        topic.name: {
+            "num_partitions": settings.partitions,
+            "replication_factor": settings.replication,
+            "configs": topic.configs,
+        }
+        for topic in topics
+    }
+    for created in admin.create_topics(options, raise_errors=False)["topics"]:
+        error = for_code(created["error_code"])
+        # Another process may create them at the same moment; the checks that follow look at its work.
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise TopicError(f"{created['name']} cannot be created: {created['error_message'] or error.__name__}")
+        _log.info("topic created", topic=created["name"], partitions=settings.partitions)
 
 
 def _check_partitions(admin: KafkaAdminClient, partitions: int) -> None:

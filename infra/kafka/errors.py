@@ -1,0 +1,5 @@
+"""What can go wrong with the embedded Kafka."""
+
+
+class KafkaError(Exception):
+    """The embedded Kafka cannot be started, or ended by itself."""
