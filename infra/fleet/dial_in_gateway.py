@@ -13,6 +13,7 @@ from infra.fleet.property import GatewayPlan
 log = structlog.get_logger(__name__)
 
 HEARTBEAT = b"SLUICE-HEARTBEAT"
+"""A sign of life between frames; like the registration text it has no byte 68, which would begin a frame."""
 _CHUNK = 4096
 
 
