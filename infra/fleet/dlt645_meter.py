@@ -8,19 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from collectors.wire.dlt645 import ABNORMAL, ANSWER, READ, READ_ADDRESS, RELAY, MeterError
 from infra.fleet.load import LOCAL_OFFSET_MS
 from infra.fleet.meter import DISPLAY_STEP_WH, Control, Meter
 from infra.fleet.wiring import Measures, measure
-
-READ = 0x11
-READ_ADDRESS = 0x13
-RELAY = 0x1C
-_FROM_METER = 0x80
-_ABNORMAL = 0x40
-
-ERROR_OTHER = 0x01
-ERROR_NO_DATA = 0x02
-ERROR_NOT_AUTHORISED = 0x04
 
 PASSWORD = bytes(3)
 """The factory's: 000000, at any level but the ciphered ones."""
@@ -54,37 +45,37 @@ def answer(meter: Meter, at_ms: int, *, code: int, data: bytes) -> Answer | None
     if code == RELAY:
         return _answer_relay(meter, at_ms, data)
     if code == READ_ADDRESS:
-        return Answer(READ_ADDRESS | _FROM_METER, _address(meter))
-    if code & _FROM_METER or code < READ:
+        return Answer(READ_ADDRESS | ANSWER, _address(meter))
+    if code & ANSWER or code < READ:
         return None
-    return _refusal(code, ERROR_OTHER)
+    return _refusal(code, MeterError.OTHER)
 
 
-def _refusal(code: int, error: int) -> Answer:
-    return Answer(code | _FROM_METER | _ABNORMAL, bytes([error]))
+def _refusal(code: int, error: MeterError) -> Answer:
+    return Answer(code | ANSWER | ABNORMAL, bytes([error]))
 
 
 def _answer_read(meter: Meter, at_ms: int, data: bytes) -> Answer:
     if len(data) < 4:
-        return _refusal(READ, ERROR_OTHER)
+        return _refusal(READ, MeterError.OTHER)
     identifier = int.from_bytes(data[:4], "little")
     read = _READS.get(identifier)
     if read is None:
-        return _refusal(READ, ERROR_NO_DATA)
-    return Answer(READ | _FROM_METER, data[:4] + read(meter, at_ms))
+        return _refusal(READ, MeterError.NO_DATA)
+    return Answer(READ | ANSWER, data[:4] + read(meter, at_ms))
 
 
 def _answer_relay(meter: Meter, at_ms: int, data: bytes) -> Answer:
     """Take a relay command: `PA P0 P1 P2 | C0..C3 | N1 | N2 | ss mm hh DD MM YY`."""
     if len(data) != 16:
-        return _refusal(RELAY, ERROR_OTHER)
+        return _refusal(RELAY, MeterError.OTHER)
     if data[0] in _CIPHERED_LEVELS or data[1:4] != PASSWORD:
-        return _refusal(RELAY, ERROR_NOT_AUTHORISED)
+        return _refusal(RELAY, MeterError.NOT_AUTHORISED)
     control = _control_after(meter.control, data[8])
     deadline_ms = _deadline_ms(data[10:16])
     if control is None or deadline_ms is None or at_ms > deadline_ms:
-        return _refusal(RELAY, ERROR_OTHER)
-    return Answer(RELAY | _FROM_METER, b"", control)
+        return _refusal(RELAY, MeterError.OTHER)
+    return Answer(RELAY | ANSWER, b"", control)
 
 
 def _control_after(control: Control, command: int) -> Control | None:
