@@ -1,0 +1,84 @@
+"""The ledger's process: one Faust worker with the ledgers of the partitions that it is assigned."""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import structlog
+import uvloop
+
+from infra.endpoints import announce_ready, kafka_bootstrap
+from infra.settings import Settings
+from streams.app import build_app
+from streams.core.site import SiteLedger
+from streams.kafkalog import KafkaLog
+from streams.ledger import BatchLimits, PartitionLedger
+from streams.ledgers import Ledgers
+
+APPLICATION = "sluice-ledger"
+FAILED = 70
+"""Exit status after any failure (EX_SOFTWARE); whoever started the process starts it again."""
+STOP_S = 20.0
+"""How long a stop may take. What is committed is safe however the process ends."""
+
+_log = structlog.get_logger(__name__)
+
+
+def end_process(error: BaseException) -> NoReturn:
+    """Log and leave at once: nothing that this memory holds may reach the log any more, no clean-up either."""
+    try:
+        _log.critical("ledger stopped", error=repr(error), exc_info=error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(FAILED)
+
+
+def main(settings: Settings, worker: int) -> None:
+    """Run worker number `worker` until SIGTERM or SIGINT; exits with `FAILED` on any failure."""
+    uvloop.run(serve(settings, worker))
+
+
+async def serve(settings: Settings, worker: int) -> None:
+    """Run until a signal; returns when what was being written is committed and the consumer has stopped."""
+    bootstrap = kafka_bootstrap(settings)
+    limits = BatchLimits()
+
+    def make(partition: int) -> PartitionLedger:
+        log = KafkaLog(bootstrap, application=APPLICATION, partition=partition, timeout_s=limits.commit_s)
+        return PartitionLedger(
+            partition,
+            partitions=settings.partitions,
+            log=log,
+            open_site=SiteLedger.load,
+            limits=limits,
+            fail=end_process,
+        )
+
+    data_dir = settings.data_dir / "faust" / str(worker)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    app = build_app(
+        application=APPLICATION,
+        bootstrap=bootstrap,
+        worker=worker,
+        data_dir=str(data_dir),
+        ledgers=Ledgers(make),
+        fail=end_process,
+    )
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopped = asyncio.ensure_future(stopping.wait())
+    starting = asyncio.ensure_future(app.start())
+    try:
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.is_set():
+            await starting
+            announce_ready(settings, f"ledger-{worker}")
+            await stopped
+        async with asyncio.timeout(STOP_S):
+            await app.stop()
+    except BaseException as error:
+        end_process(error)
