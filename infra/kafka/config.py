@@ -1,4 +1,4 @@
-"""The embedded Kafka's configuration and command line, as values."""
+"""The embedded Kafka's configuration, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from pathlib import Path
 from infra.topics import MAX_RECORD_BYTES
 
 HOST = "127.0.0.1"
-LOG4J = Path(__file__).with_name("log4j2.properties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def server_properties(ports: Ports, data: Path) -> dict[str, str]:
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "share.coordinator.state.topic.num.partitions": "1",
-        # After kill -9 the controller takes the broker for alive until its session ends, and only then lets it in again.
+        # After kill -9 the controller takes the broker for alive until its session ends; only then it lets it in again.
         "broker.heartbeat.interval.ms": "1000",
         "broker.session.timeout.ms": "4000",
         # A worker that joins alone need not wait for others.
@@ -64,23 +63,6 @@ def render(properties: Mapping[str, str]) -> str:
     'log.dirs=/a b\\nx=c:\\\\\\\\d\\n'
     """
     return "".join(f"{name}={_escape(value)}\n" for name, value in properties.items())
-
-
-def java_command(java: str, jars: Path, log: Path, main: str, *arguments: str) -> list[str]:
-    """The command that runs class `main` of Kafka with the given arguments."""
-    return [
-        java,
-        "-Xms128m",
-        "-Xmx512m",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-Djava.awt.headless=true",
-        f"-Dlog4j2.configurationFile={LOG4J}",
-        f"-Dsluice.log={log}",
-        "-cp",
-        f"{jars}/*",
-        main,
-        *arguments,
-    ]
 
 
 def _escape(value: str) -> str:

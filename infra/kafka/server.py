@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +9,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from infra.endpoints import announce_ready, read_record
-from infra.kafka.config import HOST, Ports, java_command, render, server_properties
+from infra.kafka.config import HOST, Ports, render, server_properties
 from infra.kafka.errors import KafkaError
 from infra.kafka.jars import install_jars
+from infra.kafka.java import SERVER, STORAGE_TOOL, Java, find_java
 from infra.ports import free_ports
 from infra.process import ends_with_this_process, locked
 from infra.settings import Settings
@@ -31,8 +28,6 @@ POLL_S = 0.05
 
 _CLUSTER_ID = "c2x1aWNlLWVtYmVkZGVkMA"
 """Any 16 bytes in base64: a data directory has one cluster."""
-
-_log = structlog.get_logger(__name__)
 
 
 def main(settings: Settings) -> None:
@@ -54,14 +49,20 @@ def main(settings: Settings) -> None:
         ports = _choose_ports(settings)
         properties = folder / "server.properties"
         properties.write_text(render(server_properties(ports, folder / "data")), encoding="ascii")
-        java = _java()
-        log = settings.log_dir / "kafka-server.log"
+        java = Java(find_java(), jars, settings.log_dir / "kafka-server.log")
         if not (folder / "data" / "meta.properties").exists():
-            _format(java, jars, log, properties)
-        asyncio.run(_serve(settings, java_command(java, jars, log, "kafka.Kafka", str(properties)), lock, ports))
+            _format(java, properties)
+        archive = java.archive()
+        command = java.command(SERVER, str(properties), options=archive.options())
+        try:
+            asyncio.run(_serve(settings, command, lock, ports))
+            archive.keep()
+        finally:
+            archive.discard()
 
 
 async def _serve(settings: Settings, command: list[str], lock: int, ports: Ports) -> None:
+    """Run Kafka until a signal; returns when it has ended by being asked."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,9 +115,9 @@ async def _stop(java: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(java.wait(), STOP_S)
     except TimeoutError:
-        _log.warning("kafka killed", reason=f"did not stop within {STOP_S:.0f} s")
         java.kill()
         await java.wait()
+        raise KafkaError(f"Kafka did not stop within {STOP_S:.0f} s and was killed") from None
 
 
 def _in_daemon(call: Callable[[], None]) -> asyncio.Future[None]:
@@ -152,14 +153,11 @@ def _choose_ports(settings: Settings) -> Ports:
     return Ports(*free_ports(2, preferred=before))
 
 
-def _format(java: str, jars: Path, log: Path, properties: Path) -> None:
+def _format(java: Java, properties: Path) -> None:
     """Prepare an empty data directory; Kafka does not start on one that is not."""
-    command = java_command(
-        java, jars, log, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(properties)
-    )
-    command.append("--ignore-formatted")
+    arguments = ("format", "--cluster-id", _CLUSTER_ID, "--config", str(properties), "--ignore-formatted")
     done = subprocess.run(
-        command,
+        java.command(STORAGE_TOOL, *arguments, options=("-XX:TieredStopAtLevel=1",)),
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -168,11 +166,3 @@ def _format(java: str, jars: Path, log: Path, properties: Path) -> None:
     )
     if done.returncode != 0:
         raise KafkaError(f"Kafka could not format its data directory:\n{(done.stdout + done.stderr).strip()}")
-
-
-def _java() -> str:
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
-    if java is None:
-        raise KafkaError("Java is not installed; `make setup` tells what to do, or set SLUICE_KAFKA=host:port")
-    return java

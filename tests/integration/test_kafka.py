@@ -93,9 +93,10 @@ def test_a_state_topic_that_forgets_pages_is_refused(settings: Settings, kafka: 
     def set_policy(policy: str) -> None:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, LEDGER_STATE, {"cleanup.policy": policy})])
         # The broker hears of it from the controller a moment later.
-        while policy != admin.describe_configs(asked, config_filter="all")["topic"][LEDGER_STATE][
-            "cleanup.policy"
-        ]["value"]:
+        while (
+            policy
+            != admin.describe_configs(asked, config_filter="all")["topic"][LEDGER_STATE]["cleanup.policy"]["value"]
+        ):
             pass
 
     asked = [ConfigResource(ConfigResourceType.TOPIC, LEDGER_STATE)]
