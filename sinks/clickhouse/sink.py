@@ -98,7 +98,7 @@ class Sink:
         return self._write(block, gathered.records, begun_before=False)
 
     def _write(self, block: Block, records: Sequence[Record], *, begun_before: bool) -> int:
-        tables = table_rows([_posted(record) for record in records], self._registry)
+        tables = table_rows([posted(record) for record in records], self._registry)
         rows = self._blocks.write(block, tables, begun_before=begun_before)
         ends = {span.partition: span.next for span in block.spans}
         self._progress = Progress(block.number, {**self._progress.positions, **ends}, None)
@@ -106,7 +106,12 @@ class Sink:
         return rows
 
 
-def _posted(record: Record) -> Posted:
+def posted(record: Record) -> Posted:
+    """A record with its value decoded.
+
+    Raises:
+        SinkError: It cannot be.
+    """
     try:
         return Posted(record.partition, record.offset, decode_postings(record.value))
     except PostingsError as error:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error, ErrorCodes
+from clickhouse_driver.util.helpers import parse_url
 
 from sinks.clickhouse.blocks import Block, Claim, Span
 from sinks.clickhouse.driver import numpy_column, plain_column
@@ -45,7 +45,7 @@ _FATAL: Final = frozenset(
 
 
 class ClickHouseStore:
-    """`Store` on one database.
+    """`Store` on one database, for as long as its connections last; after an `AwayError` a new one is needed.
 
     Args:
         url: `clickhouse://user:password@host:port/database`.
@@ -57,10 +57,13 @@ class ClickHouseStore:
 
     def __init__(self, url: str, *, sink: str) -> None:
         self._sink = sink
-        self._client = Client.from_url(url)
-        self._rows_client = Client.from_url(_with_numpy(url))
         with _away():
+            self._client = _client(url)
+            # A block of ours is never cut into several, which the server might then insert one by one.
+            self._rows_client = _client(url, use_numpy=True, insert_block_size=1 << 22)
             check_schema(self._client)
+            # Connected before anything is claimed, so that the server that takes the rows is the one that was asked.
+            self._rows_client.connection.force_connect()
 
     def close(self) -> None:
         """Leave the server."""
@@ -168,11 +171,12 @@ class ClickHouseStore:
             )
 
 
-def _with_numpy(url: str) -> str:
-    parts = urlsplit(url)
-    # A block of ours is never cut into several, which the server might then insert one by one.
-    extra = f"use_numpy=1&insert_block_size={1 << 22}"
-    return urlunsplit(parts._replace(query=f"{parts.query}&{extra}" if parts.query else extra))
+def _client(url: str, **settings: object) -> Any:
+    host, options = parse_url(url)
+    options["settings"] = {**options.get("settings", {}), **settings}
+    # By itself the driver would connect again to a server that was killed and started in between. What is there
+    # of a block is to be looked at again then: the server may have lost the token of an insert that it did.
+    return Client(host, disable_reconnect=True, **options)
 
 
 def _settings(token: str) -> dict[str, object]:
