@@ -19,7 +19,7 @@ from infra.clickhouse.insert import answer_insert
 from infra.clickhouse.protocol import ClientPacket, encode_hello, read_hello
 from infra.clickhouse.query import Query, Running, read_query
 from infra.clickhouse.settings import SessionSettings
-from infra.clickhouse.statements import first_word, is_select, parse_insert, quote_name, without_format
+from infra.clickhouse.statements import first_word, is_select, parse_insert, quote_name, tokens, without_format
 from infra.clickhouse.users import Users
 from infra.clickhouse.watch import Watch
 
@@ -136,6 +136,8 @@ class Connection:
 
 
 def _check_allowed(sql: str, judgement: Judgement, readonly: int) -> None:
+    if next(tokens(sql), None) is None:
+        raise server_error(Code.SYNTAX_ERROR, "Empty query")
     if judgement.statements > 1:
         raise server_error(Code.SYNTAX_ERROR, "Multi-statements are not allowed")
     reads = judgement.kind in (StatementClass.READ_ONLY, StatementClass.UNKNOWN)

@@ -16,7 +16,7 @@ from chdb.session import Session
 
 from infra.clickhouse.block import Column
 from infra.clickhouse.errors import from_engine
-from infra.clickhouse.statements import quote_name, quote_text
+from infra.clickhouse.statements import quote_text
 
 # What a session of a server has and an embedded one has not.
 _SERVER_SETTINGS = (
@@ -126,11 +126,6 @@ class Engine:
         major, minor, patch = (int(part) for part in version.split(".")[:3])
         self.version = (major, minor, patch)
         self.time_zone: str = zone
-
-    def create_database(self, name: str) -> None:
-        """Create a database if it is missing."""
-        with self._lock:
-            self._admin.run(f"CREATE DATABASE IF NOT EXISTS {quote_name(name)}")
 
     def open_session(self) -> EngineSession:
         """A new session, for one client."""

@@ -19,6 +19,7 @@ from infra.clickhouse.protocol import (
     REVISION_VERSION_PATCH,
 )
 from infra.clickhouse.reader import WireReader
+from infra.clickhouse.statements import first_word
 
 _IMPORTANT = 1
 _TCP = 1
@@ -44,18 +45,24 @@ class Query:
 
 @dataclass(slots=True)
 class Running:
-    """A statement at work. `mark` stands in its text as a comment, so that the engine can be told to stop it."""
+    """A statement at work.
+
+    Attributes:
+        mark: Stands in its text as a comment, so that the engine can be told to stop it.
+        cancelled: Its client no longer wants it.
+    """
 
     mark: str
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def marked(self, sql: str) -> str:
-        """The statement's text with the mark; at its end, so that positions in errors stay right."""
-        return f"{sql} /*{self.mark}*/"
+        """The statement's text with the mark."""
+        # At its end, so that positions in errors stay right; but behind an INSERT's rows no comment may stand.
+        return f"/*{self.mark}*/ {sql}" if first_word(sql) == "INSERT" else f"{sql} /*{self.mark}*/"
 
     def unmarked(self, message: str) -> str:
         """An error's text without the mark."""
-        return message.replace(f" /*{self.mark}*/", "")
+        return message.replace(f"/*{self.mark}*/ ", "").replace(f" /*{self.mark}*/", "")
 
 
 def read_query(channel: Channel) -> Query:

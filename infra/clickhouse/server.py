@@ -6,7 +6,8 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -16,22 +17,28 @@ from infra.clickhouse.channel import Channel
 from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
-from infra.clickhouse.users import PRODUCT_USER, Users, product_password
+from infra.clickhouse.migrate import migrate
+from infra.clickhouse.users import PRODUCT_USER, Users, product_password, product_url
 from infra.clickhouse.watch import Watch
 from infra.endpoints import announce_ready, read_record
+from infra.ports import HOST
+from infra.process import locked
 from infra.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-HOST = "127.0.0.1"
 PART = "clickhouse"
 
 _CONNECTION_LIMIT = 512
 _BACKLOG = 128
+_ACCEPT_PAUSE_S = 0.1
 _SEND_TIMEOUT_S = 300
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 << 20
-_STOP_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 20.0
+
+_LOCK_S = 10.0
+"""How long a server that was killed a moment ago may take to be gone."""
 
 
 class Server:
@@ -40,15 +47,13 @@ class Server:
     Args:
         folder: Holds the engine's data, and rows on their way to it.
         passwords: By user.
-        database: Created if it is missing.
         port: To listen on; 0, or one that is taken, gives a free one.
     """
 
-    def __init__(self, folder: Path, passwords: Mapping[str, str], *, database: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, passwords: Mapping[str, str], *, port: int = 0) -> None:
         waiting = folder / "waiting"
         waiting.mkdir(parents=True, exist_ok=True)
         self._engine = Engine(folder / "data")
-        self._engine.create_database(database)
         self._watch = Watch(self._engine)
         self._service = Service(self._engine, Users(passwords), self._watch, waiting)
         self._listener = _listen(port)
@@ -81,9 +86,10 @@ class Server:
         except OSError as error:
             # Gone before it was accepted, or no descriptors left: the others go on.
             _log.warning("a connection could not be accepted", error=str(error))
+            time.sleep(_ACCEPT_PAUSE_S)
             return
         _prepare(sock)
-        thread = threading.Thread(target=self._serve_client, args=(sock,), name=f"client-{sock.fileno()}")
+        thread = threading.Thread(target=self._serve_client, args=(sock,), name=f"client-{sock.fileno()}", daemon=True)
         with self._lock:
             full = len(self._connections) >= _CONNECTION_LIMIT
             if not full:
@@ -112,8 +118,9 @@ class Server:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RD)
         self._watch.stop_all()
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
         for thread in connections:
-            thread.join(_STOP_TIMEOUT_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 _log.warning("a connection does not end", thread=thread.name)
         self._watch.close()
@@ -121,26 +128,43 @@ class Server:
 
 
 def main(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    folder = settings.data_dir / "clickhouse"
-    folder.mkdir(parents=True, exist_ok=True)
-    before = read_record(settings, PART)
-    server = Server(
-        folder,
-        {PRODUCT_USER: product_password(folder)},
-        database=settings.database,
-        port=before.ports.get(PART, 0) if before else 0,
-    )
+    """Bring the schema up to date and serve until SIGTERM or SIGINT; where SLUICE_CLICKHOUSE is set, only the
+    schema of that server.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        server.stop()
+    Raises:
+        MigrationError: The database's schema is not one of this release.
+        LockedError: Another server runs on this data directory.
+    """
+    if settings.clickhouse:
+        migrate(settings.clickhouse)
+        announce_ready(settings, PART)
+        return
+    folder = settings.data_dir / PART
+    with locked(folder / "lock", wait_s=_LOCK_S):
+        before = read_record(settings, PART)
+        server = Server(
+            folder, {PRODUCT_USER: product_password(folder)}, port=before.ports.get(PART, 0) if before else 0
+        )
+        serving = threading.Thread(target=server.serve, name="serve")
+        serving.start()
+        try:
+            _on_signals(server.stop)
+            migrate(product_url(folder, server.port, settings.database))
+            announce_ready(settings, PART, {PART: server.port})
+            _log.info("serving", port=server.port)
+            serving.join()
+        finally:
+            server.stop()
+            serving.join()
+        _log.info("stopped")
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    announce_ready(settings, PART, {PART: server.port})
-    _log.info("serving", port=server.port)
-    server.serve()
-    _log.info("stopped")
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
 
 
 def _listen(port: int) -> socket.socket:

@@ -114,13 +114,15 @@ class _InsertParser:
         if self._word() == "TABLE":
             self._step()
         function = self._word() == "FUNCTION"
+        if function:
+            self._step()
         target = self._target()
-        columns = self._columns() if not function else None
+        columns = self._columns()
         start = self._token.start if self._token else len(self._sql)
         stop = self._rows_expected_at()
         if stop is None:
             return None
-        if function or not target:
+        if function:
             raise server_error(Code.NOT_IMPLEMENTED, "Rows from a client go into tables only")
         return Insert(target, columns, self._sql[start:stop].strip())
 

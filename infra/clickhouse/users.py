@@ -5,8 +5,10 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from infra.clickhouse.errors import Code, server_error
+from infra.ports import HOST
 
 PRODUCT_USER = "default"
 
@@ -41,3 +43,8 @@ def product_password(folder: Path) -> str:
             file.write(secrets.token_urlsafe(24))
         fresh.rename(path)
     return path.read_text()
+
+
+def product_url(folder: Path, port: int, database: str) -> str:
+    """The address, password included, by which the product reaches the server of this folder."""
+    return f"clickhouse://{PRODUCT_USER}:{quote(product_password(folder), safe='')}@{HOST}:{port}/{database}"

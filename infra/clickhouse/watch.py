@@ -23,21 +23,24 @@ _log = structlog.get_logger(__name__)
 _EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 _GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
+_CANCEL = bytes((ClientPacket.CANCEL,))
+
 _AGAIN_S = 0.05
 """A statement that has not reached the engine yet cannot be stopped there, so it is tried again."""
 
 
 class Watch:
-    """The watching thread. Every change of what it watches is made under its lock."""
+    """The watching thread. What it watches changes under its lock alone."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
         self._watched: dict[int, tuple[socket.socket, Running]] = {}
-        self._stopping: dict[int, Running] = {}
+        self._unwanted: dict[int, Running] = {}
         self._epoll = select.epoll()
         self._wake_in, self._wake_out = socket.socketpair()
         self._epoll.register(self._wake_out, select.EPOLLIN)
+        self._stops_all = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
@@ -49,31 +52,25 @@ class Watch:
         with self._lock:
             self._watched[number] = (sock, running)
             self._epoll.register(number, _EVENTS)
-        try:
             # What was read together with the query no longer shows on the socket.
-            if reader.held[:1] == bytes((ClientPacket.CANCEL,)):
-                self.stop(number)
+            if reader.held[:1] == _CANCEL:
+                running.cancelled.set()
+            if running.cancelled.is_set() or self._stops_all:
+                self._stop(number)
+        try:
             yield
         finally:
             with self._lock:
                 self._epoll.unregister(number)
                 del self._watched[number]
-                self._stopping.pop(number, None)
-
-    def stop(self, number: int) -> None:
-        """Stop the statement of the socket with this file number, if one runs."""
-        with self._lock:
-            watched = self._watched.get(number)
-            if watched is None:
-                return
-            watched[1].cancelled.set()
-            self._stopping[number] = watched[1]
-        self._wake_in.send(b"\0")
+                self._unwanted.pop(number, None)
 
     def stop_all(self) -> None:
-        """Stop every statement."""
-        for number in list(self._watched):
-            self.stop(number)
+        """Break off every statement, also those still to come; their clients are told so."""
+        with self._lock:
+            self._stops_all = True
+            for number in self._watched:
+                self._stop(number)
 
     def close(self) -> None:
         """End the thread."""
@@ -84,34 +81,41 @@ class Watch:
         self._wake_in.close()
         self._wake_out.close()
 
+    def _stop(self, number: int) -> None:
+        self._unwanted[number] = self._watched[number][1]
+        self._wake_in.send(b"\0")
+
     def _run(self) -> None:
         while not self._closed:
-            for number, events in self._epoll.poll(_AGAIN_S if self._stopping else None):
+            for number, events in self._epoll.poll(_AGAIN_S if self._unwanted else None):
                 if number == self._wake_out.fileno():
                     self._wake_out.recv(4096)
-                elif self._wants_stop(number, events):
-                    self.stop(number)
+                else:
+                    self._look(number, events)
             with self._lock:
-                marks = [running.mark for running in self._stopping.values()]
+                marks = [running.mark for running in self._unwanted.values()]
             for mark in marks:
                 try:
                     self._engine.kill(mark)
                 except ServerError as error:
                     _log.warning("a statement could not be stopped", error=error.message)
 
-    def _wants_stop(self, number: int, events: int) -> bool:
+    def _look(self, number: int, events: int) -> None:
         with self._lock:
-            watched = self._watched.get(number)
-            if watched is None:
-                return False
-            if events & _GONE:
-                return True
-            try:
-                head = watched[0].recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                # The event was for an earlier statement of this socket, whose cancel has been read since.
-                self._epoll.modify(number, _EVENTS)
-                return False
-            except OSError:
-                return True
-            return head in (b"", bytes((ClientPacket.CANCEL,)))
+            # The statement may have ended since the event.
+            sock, running = self._watched.get(number, (None, None))
+            if sock is None or running is None:
+                return
+            if events & _GONE or _peek(sock) in (b"", _CANCEL):
+                running.cancelled.set()
+                self._stop(number)
+
+
+def _peek(sock: socket.socket) -> bytes | None:
+    """The first byte that waits to be read; empty at the end, None if nothing waits."""
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
