@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 
+from infra.clickhouse.users import product_url
+from infra.ports import HOST
 from infra.settings import Settings
-
-EMBEDDED_USER = "default"
 
 
 class EndpointError(Exception):
@@ -92,18 +91,18 @@ def kafka_bootstrap(settings: Settings) -> str:
     Raises:
         EndpointError: The embedded Kafka does not run.
     """
-    return settings.kafka or f"127.0.0.1:{_port(settings, 'kafka')}"
+    return settings.kafka or f"{HOST}:{_port(settings, 'kafka')}"
 
 
 def clickhouse_url(settings: Settings) -> str:
-    """ClickHouse's address for clickhouse-driver's `Client.from_url`.
+    """ClickHouse's address for clickhouse-driver's `Client.from_url`, with the password.
 
     Raises:
         EndpointError: The embedded ClickHouse does not run.
     """
     if settings.clickhouse:
         return settings.clickhouse
-    return f"clickhouse://{quote(EMBEDDED_USER)}@127.0.0.1:{_port(settings, 'clickhouse')}/{settings.database}"
+    return product_url(settings.data_dir / "clickhouse", _port(settings, "clickhouse"), settings.database)
 
 
 def _port(settings: Settings, part: str) -> int:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.ports import HOST
 from infra.topics import MAX_RECORD_BYTES
-
-HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infra.endpoints import announce_ready, read_record
-from infra.kafka.config import HOST, Ports, render, server_properties
+from infra.kafka.config import Ports, render, server_properties
 from infra.kafka.errors import KafkaError
 from infra.kafka.jars import install_jars
 from infra.kafka.java import SERVER, STORAGE_TOOL, Java, find_java
-from infra.ports import free_ports
+from infra.ports import HOST, free_ports
 from infra.process import ends_with_this_process, locked
 from infra.settings import Settings
 from infra.topics import ensure_topics
