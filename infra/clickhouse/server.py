@@ -37,7 +37,7 @@ _LINGER_S = 2.0
 _LINGER_BYTES = 64 << 20
 _STOP_TIMEOUT_S = 20.0
 
-_LOCK_S = 10.0
+LOCK_S = 10.0
 """How long a server that was killed a moment ago may take to be gone."""
 
 
@@ -114,10 +114,10 @@ class Server:
         self._listener.close()
         with self._lock:
             connections = dict(self._connections)
+        self._watch.stop_all()
         for sock in connections.values():
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RD)
-        self._watch.stop_all()
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         for thread in connections:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -140,7 +140,7 @@ def main(settings: Settings) -> None:
         announce_ready(settings, PART)
         return
     folder = settings.data_dir / PART
-    with locked(folder / "lock", wait_s=_LOCK_S):
+    with locked(folder / "lock", wait_s=LOCK_S):
         before = read_record(settings, PART)
         server = Server(
             folder, {PRODUCT_USER: product_password(folder)}, port=before.ports.get(PART, 0) if before else 0

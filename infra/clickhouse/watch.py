@@ -104,7 +104,8 @@ class Watch:
         with self._lock:
             # The statement may have ended since the event.
             sock, running = self._watched.get(number, (None, None))
-            if sock is None or running is None:
+            # When all are stopped, this side has hung up, which looks like a client that is gone.
+            if sock is None or running is None or self._stops_all:
                 return
             if events & _GONE or _peek(sock) in (b"", _CANCEL):
                 running.cancelled.set()
