@@ -92,8 +92,7 @@ def _good_modbus(frames: Bytes, addresses: NDArray[np.uint64]) -> Good:
     # Everything between transaction and words is known but the unit, which is the address.
     same = frames[:, 2:_MODBUS_HEAD] == expected
     same[:, 4] = frames[:, 6] == addresses
-    good: Good = same.all(axis=1)
-    return good
+    return np.asarray(same.all(axis=1))
 
 
 def _dlt645_values(frames: Bytes, addresses: NDArray[np.uint64], di: int) -> tuple[Good, Bytes]:
@@ -112,7 +111,7 @@ def _dlt645_values(frames: Bytes, addresses: NDArray[np.uint64], di: int) -> tup
 def _from_bcd(value: Bytes) -> tuple[NDArray[np.int64], Good]:
     """The numbers of BCD bytes, low byte first, and whether all their digits are digits."""
     high, low = value >> 4, value & 0x0F
-    good: Good = ((high <= 9) & (low <= 9)).all(axis=1)
+    good: Good = np.asarray(((high <= 9) & (low <= 9)).all(axis=1))
     scale = _POWERS[: 2 * value.shape[1] : 2]
     return (high.astype(np.int64) * 10 + low) @ scale, good
 

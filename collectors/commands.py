@@ -1,0 +1,68 @@
+"""`sluice order` and `sluice recharge`: orders from the command line."""
+
+import json
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from collectors.orders.front_door import FrontDoor
+from infra.clock import load_clock
+from infra.endpoints import EndpointError, kafka_bootstrap
+from infra.settings import Settings
+from streams.core.errors import MalformedError
+
+
+def order(
+    text: Annotated[str, typer.Argument(help="An order as JSON, or - for JSON lines on standard input")] = "",
+    file: Annotated[Path | None, typer.Option(help="A file of JSON lines")] = None,
+) -> None:
+    """Give an order to the ledger, in its language (docs/orders)."""
+    if bool(text) == (file is not None):
+        _fail("give an order, or --file")
+    if file is not None:
+        lines = file.read_text("utf-8").splitlines()
+    else:
+        lines = sys.stdin.read().splitlines() if text == "-" else [text]
+    orders = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                orders.append(json.loads(line))
+            except ValueError as error:
+                _fail(f"line {number}: is not JSON: {error}")
+            if not isinstance(orders[-1], dict):
+                _fail(f"line {number}: is not a JSON object")
+    _submit(orders)
+
+
+def recharge(
+    account: Annotated[str, typer.Argument(help="The account")],
+    amount: Annotated[str, typer.Argument(help="Yuan, such as 50 or 12.50")],
+    site: Annotated[str, typer.Option(help="The account's site")] = "S1",
+    order_id: Annotated[str, typer.Option(help="Its identity; a repeat with the same one is not booked twice")] = "",
+    channel: Annotated[str, typer.Option(help="Where the money came in")] = "counter",
+) -> None:
+    """Recharge an account."""
+    identity = order_id or f"cli-{uuid.uuid4().hex}"
+    fields = {"account": account, "order_id": identity, "amount": amount, "channel": channel}
+    _submit([{"order": "recharge", "site": site, **fields}])
+    typer.echo(f"order_id {identity}")
+
+
+def _submit(orders: list[dict[str, Any]]) -> None:
+    settings = Settings()
+    try:
+        bootstrap = kafka_bootstrap(settings)
+        with FrontDoor(bootstrap, partitions=settings.partitions, clock=load_clock(settings.data_dir)) as door:
+            for place in door.submit_all(list(orders)):
+                typer.echo(f"taken in at partition {place.partition}, offset {place.offset}")
+    except (MalformedError, EndpointError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

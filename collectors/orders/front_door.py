@@ -1,0 +1,90 @@
+"""The front door for orders: shape checked, stamped, and into `office.orders` with the broker's acknowledgement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import msgspec
+from kafka import KafkaProducer
+
+from infra.topics import OFFICE_ORDERS, partition_of
+from streams.core.errors import MalformedError
+from streams.core.localtime import format_time, parse_time
+from streams.core.orders import parse_order
+
+DEFAULT_SITE = "S1"
+_ACKNOWLEDGED_S = 30
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Where an order stands in its topic."""
+
+    partition: int
+    offset: int
+
+
+def check_order(order: Mapping[str, Any]) -> str:
+    """Check an order's shape; the site it is for.
+
+    Raises:
+        MalformedError: A field is unknown, missing or of the wrong form; names it.
+    """
+    site = order.get("site", DEFAULT_SITE)
+    if not isinstance(site, str) or not site or "/" in site or "\0" in site:
+        raise MalformedError("site", "must be a text without '/'")
+    if "at" in order and (not isinstance(order["at"], str) or parse_time(order["at"]) is None):
+        raise MalformedError("at", "must be a time such as 2026-01-05T08:00:00+08:00")
+    parse_order(order)
+    return site
+
+
+class FrontDoor:
+    """Takes orders in; a context manager."""
+
+    def __init__(self, bootstrap: str, *, partitions: int, clock: Clock) -> None:
+        self._partitions = partitions
+        self._clock = clock
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            client_id="sluice-orders",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=1,
+            allow_auto_create_topics=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._producer.close()
+
+    def submit(self, order: Mapping[str, Any]) -> Submitted:
+        """Send one order; returns when the broker has it.
+
+        The time it is stamped with is that of the front door, unless it brings its own.
+
+        Raises:
+            MalformedError: The order is not in the ledger's language; nothing was sent.
+        """
+        return self.submit_all([order])[0]
+
+    def submit_all(self, orders: list[Mapping[str, Any]]) -> list[Submitted]:
+        """Send orders in their order; all are checked before the first is sent."""
+        sites = [check_order(order) for order in orders]
+        sent = []
+        for site, order in zip(sites, orders, strict=True):
+            stamped = {"at": format_time(self._clock.now_ms()), **order, "site": site}
+            partition = partition_of(site.encode(), self._partitions)
+            value = msgspec.json.encode(stamped)
+            sent.append(self._producer.send(OFFICE_ORDERS, key=site.encode(), value=value, partition=partition))
+        taken = [future.get(timeout=_ACKNOWLEDGED_S) for future in sent]
+        return [Submitted(place.partition, place.offset) for place in taken]

@@ -1,0 +1,78 @@
+"""Rounds on their way into `meter.frames`, through kafka-python's idempotent producer.
+
+At most `in_flight_max` rounds wait for Kafka's acknowledgement; beyond that sessions wait too, and a register that was
+not read meanwhile shows the same consumption a round later. Nothing that was taken is given up: a round whose delivery
+failed is sent again.
+"""
+
+import asyncio
+import concurrent.futures
+
+import structlog
+from kafka import KafkaProducer
+
+from collectors.wire.round import Round, encode_round
+from infra.topics import MAX_RECORD_BYTES, METER_FRAMES, partition_of
+
+log = structlog.get_logger(__name__)
+
+_RETRY_S = 1.0
+
+
+class RoundPublisher:
+    """Sends rounds, each to the partition of its site, in order within a gateway."""
+
+    def __init__(self, bootstrap: str, *, partitions: int, in_flight_max: int = 4096) -> None:
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            client_id="sluice-collector",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            batch_size=1 << 18,
+            max_request_size=MAX_RECORD_BYTES,
+            allow_auto_create_topics=False,
+        )
+        self._partitions = partitions
+        self._slots = asyncio.Semaphore(in_flight_max)
+        # The producer may block while it looks for Kafka, so it has a thread of its own; one, to keep the order.
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "publisher")
+
+    async def publish(self, taken: Round) -> None:
+        """Send a round; returns when it is acknowledged."""
+        record, key = encode_round(taken), taken.site.encode()
+        partition = partition_of(key, self._partitions)
+        async with self._slots:
+            while True:
+                try:
+                    await self._send(key, record, partition)
+                except Exception as error:
+                    # Whatever the client library raises: the round is kept and sent again until it is taken.
+                    log.warning("round not delivered, sent again", gateway=taken.gateway, error=repr(error))
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    return
+
+    async def close(self) -> None:
+        """Deliver what is under way, and end."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._producer.close)
+        self._thread.shutdown()
+
+    async def _send(self, key: bytes, record: bytes, partition: int) -> None:
+        loop = asyncio.get_running_loop()
+        delivered: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if not delivered.done():
+                if error is None:
+                    delivered.set_result(None)
+                else:
+                    delivered.set_exception(error)
+
+        def send() -> None:
+            sent = self._producer.send(METER_FRAMES, key=key, value=record, partition=partition)
+            sent.add_callback(lambda _: loop.call_soon_threadsafe(settle, None))
+            sent.add_errback(lambda error: loop.call_soon_threadsafe(settle, error))
+
+        await loop.run_in_executor(self._thread, send)
+        await delivered

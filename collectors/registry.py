@@ -1,0 +1,135 @@
+"""The registry of gateways and meters: `registry.json` in the data directory, written by an operator or the fleet.
+
+{"dial_in": {"host": "0.0.0.0", "port": 7001},
+ "sites": [{"site": "S1", "gateways": [
+    {"gateway": "S1-G01", "link": "modbus-tcp", "host": "10.1.0.5", "port": 502,
+     "meters": [{"meter": "S1-M0001", "address": "17", "template": "ddsy1352"}]},
+    {"gateway": "S1-G02", "link": "dial-in", "registration": "SLUICE-S1-G02", "meters": [...]}]}]}
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from collectors.wire.templates import TEMPLATES, Template
+
+REGISTRY_FILE = "registry.json"
+
+
+class RegistryError(ValueError):
+    """A registry that cannot be used; the message names the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterOnLine:
+    """A meter behind a gateway; `address` is its number there."""
+
+    meter: str
+    address: int
+    template: Template
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """A gateway, how it is reached, and its meters."""
+
+    site: str
+    gateway: str
+    link: Literal["modbus-tcp", "dial-in"]
+    host: str
+    port: int
+    registration: str
+    meters: tuple[MeterOnLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All gateways, and where those that dial in find the collector."""
+
+    dial_in_host: str
+    dial_in_port: int
+    gateways: tuple[GatewayPlan, ...]
+
+
+class _Meter(msgspec.Struct, forbid_unknown_fields=True):
+    meter: str
+    address: str
+    template: str
+
+
+class _Gateway(msgspec.Struct, forbid_unknown_fields=True):
+    gateway: str
+    link: Literal["modbus-tcp", "dial-in"]
+    meters: list[_Meter]
+    host: str = ""
+    port: int = 0
+    registration: str = ""
+
+
+class _Site(msgspec.Struct, forbid_unknown_fields=True):
+    site: str
+    gateways: list[_Gateway]
+
+
+class _DialIn(msgspec.Struct, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    sites: list[_Site]
+    dial_in: _DialIn = msgspec.field(default_factory=_DialIn)
+
+
+def read_registry(path: Path) -> Registry:
+    """Read and check a registry.
+
+    Raises:
+        RegistryError: The file is missing, no JSON, or something in it is wrong; says where.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError:
+        raise RegistryError(f"{path} is missing: it names the gateways to collect from") from None
+    except msgspec.MsgspecError as error:
+        raise RegistryError(f"{path}: {error}") from error
+    gateways = tuple(_plan(site.site, gateway) for site in file.sites for gateway in site.gateways)
+    _check_once("gateway", [plan.gateway for plan in gateways])
+    _check_once("meter", [meter.meter for plan in gateways for meter in plan.meters])
+    _check_once("registration", [plan.registration for plan in gateways if plan.link == "dial-in"])
+    return Registry(file.dial_in.host, file.dial_in.port, gateways)
+
+
+def _plan(site: str, entry: _Gateway) -> GatewayPlan:
+    place = f"site {site}, gateway {entry.gateway}"
+    if entry.link == "modbus-tcp" and not (entry.host and 0 < entry.port < 65536):
+        raise RegistryError(f"{place}: a modbus-tcp gateway needs host and port")
+    if entry.link == "dial-in" and not (entry.registration and entry.registration.isascii()):
+        raise RegistryError(f"{place}: a dial-in gateway needs its registration text, in ASCII")
+    meters = tuple(_meter(place, entry.link, meter) for meter in entry.meters)
+    if len({meter.address for meter in meters}) < len(meters):
+        raise RegistryError(f"{place}: two meters have one address")
+    return GatewayPlan(site, entry.gateway, entry.link, entry.host, entry.port, entry.registration, meters)
+
+
+def _meter(place: str, link: str, entry: _Meter) -> MeterOnLine:
+    place = f"{place}, meter {entry.meter}"
+    template = TEMPLATES.get(entry.template)
+    if template is None:
+        raise RegistryError(f"{place}: template {entry.template!r} is not one of {', '.join(TEMPLATES)}")
+    if (template.protocol == "modbus-tcp") != (link == "modbus-tcp"):
+        raise RegistryError(f"{place}: template {entry.template} speaks {template.protocol}, the link is {link}")
+    limit = 247 if link == "modbus-tcp" else 999_999_999_999
+    if not (entry.address.isascii() and entry.address.isdigit() and int(entry.address) <= limit):
+        raise RegistryError(f"{place}: address {entry.address!r} is no number up to {limit}")
+    return MeterOnLine(entry.meter, int(entry.address), template)
+
+
+def _check_once(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise RegistryError(f"{what} {name} is there twice")
+        seen.add(name)

@@ -1,0 +1,97 @@
+"""The collector's process: a session for every gateway of the registry."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+from collectors.command_feed import CommandFeed
+from collectors.gateways.command import Command, CommandBook
+from collectors.gateways.dial_in_line import DialInLine, DialInListener
+from collectors.gateways.line import Line
+from collectors.gateways.modbus_line import ModbusLine
+from collectors.gateways.session import GatewaySession, Pace
+from collectors.publisher import RoundPublisher
+from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
+from infra.clock import load_clock
+from infra.endpoints import announce_ready, kafka_bootstrap
+from infra.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PART = "collector"
+
+
+def main(settings: Settings) -> None:
+    """Collect until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: The registry cannot be used; the message names the place.
+    """
+    try:
+        registry = read_registry(settings.data_dir / REGISTRY_FILE)
+    except RegistryError as error:
+        sys.exit(f"collector: {error}")
+    asyncio.run(_run(settings, registry))
+
+
+async def _run(settings: Settings, registry: Registry) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    bootstrap = kafka_bootstrap(settings)
+    publisher = RoundPublisher(bootstrap, partitions=settings.partitions)
+    book = CommandBook(settings.data_dir / "collector" / "commands.sqlite")
+    lines = {plan.gateway: _line(plan) for plan in registry.gateways}
+    pace = Pace(interval_s=settings.poll_interval_s / settings.speed)
+    sessions = {
+        plan.gateway: GatewaySession(
+            plan,
+            lines[plan.gateway],
+            clock=load_clock(settings.data_dir),
+            pace=pace,
+            book=book,
+            publish=publisher.publish,
+        )
+        for plan in registry.gateways
+    }
+    listener = DialInListener(
+        {plan.registration: line for plan in registry.gateways if isinstance(line := lines[plan.gateway], DialInLine)}
+    )
+
+    def order(command: Command) -> None:
+        session = sessions.get(command.gateway)
+        if session is not None:
+            loop.call_soon_threadsafe(session.order, command)
+
+    feed = CommandFeed(bootstrap, order)
+    port = await listener.start(registry.dial_in_host, registry.dial_in_port)
+    feed.start()
+    tasks = [asyncio.create_task(session.run(), name=gateway) for gateway, session in sessions.items()]
+    announce_ready(settings, PART, {"dial_in": port})
+    log.info("collector serves", gateways=len(sessions), meters=sum(len(plan.meters) for plan in registry.gateways))
+    failed = await _first_failure(tasks, stop)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.to_thread(feed.stop)
+    await listener.stop()
+    for line in lines.values():
+        await line.close()
+    await publisher.close()
+    book.close()
+    if failed is not None:
+        raise failed
+
+
+async def _first_failure(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> BaseException | None:
+    """Wait until told to stop, or until a session fails, which is a bug: the process ends by it, and says so."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return next((task.exception() for task in done if task is not stopping), None)
+
+
+def _line(plan: GatewayPlan) -> Line:
+    return ModbusLine(plan.host, plan.port) if plan.link == "modbus-tcp" else DialInLine()
