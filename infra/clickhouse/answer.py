@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from infra.clickhouse.block import Column, block_shape, count_rows, retype, split_blocks
 from infra.clickhouse.channel import Channel
-from infra.clickhouse.engine import EngineSession, Result
+from infra.clickhouse.engine import EngineSession, Progress, Result
 from infra.clickhouse.errors import Code, ServerError, server_error
+from infra.clickhouse.progress import ProgressReport
 from infra.clickhouse.query import Running
 
 _HELD_BYTES = 8 << 20
@@ -27,7 +28,8 @@ class Answer:
         self._columns: Columns | None = None
         self._retype = False
         self._rows = self._blocks = self._bytes = 0
-        self._read_rows = self._read_bytes = 0
+        self._progress = Progress()
+        self.report = ProgressReport(channel)
 
     @property
     def begun(self) -> bool:
@@ -49,13 +51,12 @@ class Answer:
             self._blocks += 1
         self._rows += result.rows
         self._bytes += len(result.data)
-        # These count from the statement's beginning.
-        self._read_rows, self._read_bytes = result.read_rows, result.read_bytes
+        self._progress = result.progress
 
     def finish(self) -> None:
         """Tell the client what it was in all."""
         self._channel.send_profile(rows=self._rows, blocks=self._blocks, size=self._bytes)
-        self._channel.send_progress(rows=self._read_rows or self._rows, size=self._read_bytes or self._bytes)
+        self.report.send(self._progress)
         self._channel.send_end()
 
 
@@ -67,7 +68,7 @@ def answer_select(channel: Channel, session: EngineSession, sql: str, running: R
     """
     answer = Answer(channel)
     held: list[Result] = []
-    with session.stream(running.marked(sql)) as results:
+    with session.stream(running.marked(sql), answer.report.take) as results:
         for result in results:
             if not answer.begun and not held and (columns := _certain_columns(result.data)):
                 answer.begin(columns)
@@ -80,7 +81,7 @@ def answer_select(channel: Channel, session: EngineSession, sql: str, running: R
     if not answer.begun and not running.cancelled.is_set():
         answer.begin(_columns_asked_for(session, sql))
         if _size(held) > _HELD_BYTES:
-            with session.stream(running.marked(sql)) as results:
+            with session.stream(running.marked(sql), answer.report.take) as results:
                 _send_all(answer, results, running)
         else:
             _send_all(answer, held, running)
@@ -96,21 +97,16 @@ def answer_other(channel: Channel, session: EngineSession, sql: str, running: Ru
     Args:
         reads: Whether it gives an answer even without rows, such as SHOW TABLES where there are none.
     """
-    result = session.run(running.marked(sql))
+    answer = Answer(channel)
+    result = session.run(running.marked(sql), answer.report.take)
     if result.data:
-        answer = Answer(channel)
         answer.begin(block_shape(result.data).columns)
         answer.send(result)
         answer.finish()
         return
     if reads:
         channel.send_header(session.columns_of_answer(sql))
-    channel.send_progress(
-        rows=result.read_rows,
-        size=result.read_bytes,
-        written_rows=result.written_rows,
-        written_bytes=result.written_bytes,
-    )
+    answer.report.send(result.progress)
     channel.send_end()
 
 

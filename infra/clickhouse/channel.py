@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from infra.clickhouse.block import BlockShape, Column, header_block, walk_block
 from infra.clickhouse.compression import FrameSource, compress
+from infra.clickhouse.engine import Progress
 from infra.clickhouse.errors import Code, ProtocolError, ServerError, protocol_error
 from infra.clickhouse.protocol import (
     REVISION,
@@ -89,13 +90,13 @@ class Channel:
             b"\x01",
         )
 
-    def send_progress(self, *, rows: int = 0, size: int = 0, written_rows: int = 0, written_bytes: int = 0) -> None:
-        """What was read and written since the last such packet."""
-        parts = [varint(ServerPacket.PROGRESS), varint(rows), varint(size)]
+    def send_progress(self, progress: Progress) -> None:
+        """What was done since the last such packet."""
+        parts = [varint(ServerPacket.PROGRESS), varint(progress.rows), varint(progress.size)]
         if self.revision >= REVISION_TOTAL_ROWS:
-            parts.append(varint(0))
+            parts.append(varint(progress.total_rows))
         if self.revision >= REVISION_WRITE_INFO:
-            parts += [varint(written_rows), varint(written_bytes)]
+            parts += [varint(progress.written_rows), varint(progress.written_bytes)]
         self.send(*parts)
 
     def send_end(self) -> None:

@@ -5,7 +5,7 @@ Nothing of chDB is used outside this module. Its errors leave it as `ServerError
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -47,15 +47,27 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a statement has come since its beginning; `total_rows` is how many it expects to read."""
+
+    rows: int = 0
+    size: int = 0
+    total_rows: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement gave: blocks in the Native format, and counts."""
+    """What a statement gave: blocks in the Native format, their rows, and how far it had come with them."""
 
     data: bytes
     rows: int
-    read_rows: int
-    read_bytes: int
-    written_rows: int
-    written_bytes: int
+    progress: Progress
+
+
+Report = Callable[[Progress], None]
+"""Takes a statement's progress about ten times a second, in the thread that runs the statement."""
 
 
 class EngineSession:
@@ -76,21 +88,23 @@ class EngineSession:
         report = self._session._conn._conn.classify_query(sql)
         return Judgement(StatementClass(report["query_class"].value), report["statement_count"])
 
-    def run(self, sql: str) -> Result:
+    def run(self, sql: str, report: Report | None = None) -> Result:
         """Run one statement to its end and give all that it answers."""
-        return _result(self._query(sql, "Native"))
+        with self._reporting(report):
+            return _result(self._query(sql, "Native"))
 
     @contextmanager
-    def stream(self, sql: str) -> Iterator[Iterator[Result]]:
+    def stream(self, sql: str, report: Report | None = None) -> Iterator[Iterator[Result]]:
         """Run a SELECT; inside, its blocks come as they are made. Leaving early ends it."""
-        try:
-            chunks = self._session.send_query(_encode(sql), "Native")
-        except RuntimeError as error:
-            raise from_engine(error) from error
-        try:
-            yield _results(chunks)
-        finally:
-            chunks.close()
+        with self._reporting(report):
+            try:
+                chunks = self._session.send_query(_encode(sql), "Native")
+            except RuntimeError as error:
+                raise from_engine(error) from error
+            try:
+                yield _results(chunks)
+            finally:
+                chunks.close()
 
     def rows(self, sql: str) -> list[list[Any]]:
         """The rows of a small answer, as JSON values."""
@@ -107,6 +121,30 @@ class EngineSession:
         if len(answer) < 2:
             return ()
         return tuple(map(Column, json.loads(answer[0]), json.loads(answer[1])))
+
+    @contextmanager
+    def _reporting(self, report: Report | None) -> Iterator[None]:
+        if report is None:
+            yield
+            return
+
+        def take(counts: dict[str, int]) -> None:
+            report(
+                Progress(
+                    rows=counts["read_rows"],
+                    size=counts["read_bytes"],
+                    total_rows=counts["total_rows_to_read"],
+                    written_rows=counts["written_rows"],
+                    written_bytes=counts["written_bytes"],
+                )
+            )
+
+        connection = self._session._conn
+        connection.set_progress_callback(take)
+        try:
+            yield
+        finally:
+            connection.set_progress_callback(None)
 
     def _query(self, sql: str, form: str) -> Any:
         try:
@@ -161,8 +199,10 @@ def _result(answer: Any) -> Result:
     return Result(
         data=answer.bytes() or b"",
         rows=answer.rows_read(),
-        read_rows=answer.storage_rows_read(),
-        read_bytes=answer.storage_bytes_read(),
-        written_rows=answer.rows_written(),
-        written_bytes=answer.bytes_written(),
+        progress=Progress(
+            rows=answer.storage_rows_read(),
+            size=answer.storage_bytes_read(),
+            written_rows=answer.rows_written(),
+            written_bytes=answer.bytes_written(),
+        ),
     )

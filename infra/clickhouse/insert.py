@@ -5,9 +5,10 @@ from pathlib import Path
 from infra.clickhouse.block import Column
 from infra.clickhouse.channel import Channel
 from infra.clickhouse.columns import split_arguments
-from infra.clickhouse.engine import EngineSession, Result
+from infra.clickhouse.engine import EngineSession, Report, Result
 from infra.clickhouse.errors import Code, ServerError, protocol_error, server_error
-from infra.clickhouse.protocol import ClientPacket
+from infra.clickhouse.progress import ProgressReport
+from infra.clickhouse.protocol import REVISION_WRITE_INFO, ClientPacket
 from infra.clickhouse.query import Running
 from infra.clickhouse.spool import Spool
 from infra.clickhouse.statements import Insert, quote_text, unquote_name
@@ -37,12 +38,18 @@ def answer_insert(channel: Channel, session: EngineSession, insert: Insert, runn
             channel.send_end()
             return
         if spool.rows:
-            result = insert_spool(session, insert, spool, running)
-            channel.send_progress(written_rows=result.written_rows, written_bytes=result.written_bytes)
+            progress = ProgressReport(channel)
+            # A client from before written rows were counted takes any progress of an INSERT for a fault.
+            tells = channel.revision >= REVISION_WRITE_INFO
+            result = insert_spool(session, insert, spool, running, progress.take if tells else None)
+            if tells:
+                progress.send(result.progress)
     channel.send_end()
 
 
-def insert_spool(session: EngineSession, insert: Insert, spool: Spool, running: Running) -> Result:
+def insert_spool(
+    session: EngineSession, insert: Insert, spool: Spool, running: Running, report: Report | None = None
+) -> Result:
     """Run the INSERT over what a spool holds."""
     # A true INSERT rather than INSERT SELECT from file(): blocks are squashed and their deduplication tokens
     # numbered as for rows from a client of a server. chDB's own streaming insert is no way, since it swallows
@@ -50,7 +57,7 @@ def insert_spool(session: EngineSession, insert: Insert, spool: Spool, running: 
     columns = "" if insert.columns is None else f" ({insert.columns})"
     sql = f"INSERT INTO {insert.target}{columns} FROM INFILE {quote_text(spool.path)} {insert.settings} FORMAT Native"
     try:
-        return session.run(running.marked(sql))
+        return session.run(running.marked(sql), report)
     except ServerError as error:
         message = error.message.replace(f": (in file/uri {spool.path})", "")
         for note in _FILE_NOTES:

@@ -186,6 +186,13 @@ def test_session_keeps_its_database_and_temporary_tables(url: str) -> None:
             other.execute("SELECT a FROM mine")
 
 
+def test_progress_comes_while_the_query_runs(url: str) -> None:
+    with RawLine(url) as line:
+        line.hello()
+        line.query("SELECT count() FROM numbers(1000000000000)")
+        assert line.read_packet() == ServerPacket.PROGRESS
+
+
 def test_progress_and_profile(client: Client) -> None:
     progress = client.execute_with_progress("SELECT number FROM numbers(100000)")
     assert list(progress)[-1][0] == 100_000
