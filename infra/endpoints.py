@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 
 from infra.clickhouse.users import product_url
+from infra.errors import InfraError
 from infra.ports import HOST
 from infra.settings import Settings
 
 
-class EndpointError(Exception):
+class EndpointError(InfraError):
     """A part that is needed does not run."""
 
 

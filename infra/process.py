@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from infra.errors import InfraError
+
 _PR_SET_PDEATHSIG = 1
 
 
-class LockedError(Exception):
+class LockedError(InfraError):
     """Another process holds the lock."""
 
 

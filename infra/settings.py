@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
@@ -95,3 +95,14 @@ class Settings(BaseSettings):
         """These settings as variables, for a child process that shall have the same."""
         prefix = str(self.model_config["env_prefix"])
         return {f"{prefix}{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}
+
+
+def settings_faults(error: ValidationError) -> str:
+    """All settings that are wrong, by the names of their variables, one a line."""
+    return "\n".join(_settings_fault(fault["loc"], fault["msg"]) for fault in error.errors())
+
+
+def _settings_fault(where: tuple[int | str, ...], message: str) -> str:
+    variable = "_".join(str(name) for name in ("SLUICE", *where)).upper()
+    reason = message.removeprefix("Value error, ")
+    return f"{variable}: {reason}" if where else reason

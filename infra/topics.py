@@ -11,6 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import NoError, TopicAlreadyExistsError, for_code
 from kafka.partitioner.default import murmur2
 
+from infra.errors import InfraError
 from infra.settings import Settings
 
 METER_FRAMES: Final = "meter.frames"
@@ -21,6 +22,9 @@ GATEWAY_COMMANDS: Final = "gateway.commands"
 OFFICE_NOTICES: Final = "office.notices"
 FRAMES_REJECTED: Final = "frames.rejected"
 
+LEDGER_GROUP: Final = "sluice-ledger"
+"""The consumer group of the ledger's workers."""
+
 MAX_RECORD_BYTES: Final = 16 << 20
 """The largest record that any of the topics takes."""
 
@@ -30,7 +34,7 @@ _FOR_EVER = "-1"
 _log = structlog.get_logger(__name__)
 
 
-class TopicError(Exception):
+class TopicError(InfraError):
     """A topic that is there cannot serve: it was created otherwise than Sluice needs it."""
 
 

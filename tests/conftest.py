@@ -74,7 +74,7 @@ def start_part(settings: Settings, part: str, *arguments: str) -> subprocess.Pop
     """Start a part as its own process and wait until it has said that it is ready; its log goes to `log_dir`."""
     settings.log_dir.mkdir(parents=True, exist_ok=True)
     log = settings.log_dir / f"{part}.log"
-    command = [sys.executable, "-m", "infra.cli", "run", part, "--parent", str(os.getpid()), *arguments]
+    command = [sys.executable, "-m", "infra.run", part, "--parent", str(os.getpid()), *arguments]
     with log.open("a") as stderr:
         process = subprocess.Popen(
             command,

@@ -5,7 +5,13 @@ import sys
 import typer
 from pydantic import ValidationError
 
+from collectors.commands import order, recharge
+from infra.cli.background import down, supervise, up
 from infra.cli.run import run
+from infra.cli.status import status
+from infra.errors import InfraError
+from infra.settings import settings_faults
+from streams.commands import replay
 
 app = typer.Typer(
     name="sluice",
@@ -14,22 +20,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(up)
+app.command()(down)
+app.command()(status)
 app.command()(run)
-
-
-@app.callback()
-def _sluice() -> None:
-    """Keep `run` a command of its own also while it is the only one."""
+app.command()(order)
+app.command()(recharge)
+app.command()(replay)
+app.command(hidden=True)(supervise)
 
 
 def main() -> None:
-    """Run the command line; settings that are wrong are told by name, all at once."""
+    """Run the command line; what a user can put right is told in a sentence, without a trace."""
     try:
         app()
     except ValidationError as error:
-        sys.exit(_settings_faults(error))
-
-
-def _settings_faults(error: ValidationError) -> str:
-    faults = [f"SLUICE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()]
-    return "\n".join(faults)
+        sys.exit(settings_faults(error))
+    except InfraError as error:
+        sys.exit(f"sluice: {error}")
