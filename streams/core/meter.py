@@ -68,6 +68,10 @@ class Care(IntFlag):
     PARTS = 4
 
 
+# The same as plain numbers: a flag's own operators cost more than judging a reading.
+_CLOSED, _HELD, _PARTS = (int(care) for care in Care)
+
+
 class Kind(IntEnum):
     ELECTRICITY = 0
     WATER = 1
@@ -182,6 +186,46 @@ class Meter:
         return tariff, until
 
 
+class Snapshot(NamedTuple):
+    """A meter's rows and lists at one moment."""
+
+    number: int
+    hot: tuple[int, ...]
+    setup: tuple[int, ...]
+    parts: tuple[Part, ...]
+    months: dict[int, int]
+    years: dict[int, int]
+
+
+class _SetupRow(NamedTuple):
+    """A row of `SETUP` as plain numbers."""
+
+    account: int
+    seat: int
+    replaced_by: int
+    tariff: int
+    tariff_since: int
+    ratio: int
+    sequence: int
+    wrap: int
+    max_rate: int
+    held_register: int
+    held_at: int
+    installed_at: int
+    last_at: int
+    month_base: int
+    year_base: int
+    month: int
+    kind: int
+    digits: int
+    care: int
+    off: int
+    retained: int
+    manual: int
+    last_action: int
+    last_reason: int
+
+
 class Meters:
     """The meters of one site, by running number."""
 
@@ -215,27 +259,26 @@ class Meters:
 
     def load(self, number: int) -> Meter:
         """The meter as one value."""
-        setup = self.setup.rows[number]
+        # One look at each row: reading its fields one by one would cost more than judging the reading.
+        setup = _SetupRow._make(self.setup.rows[number].item())
         register, read_at, total = self.hot.rows[number].item()
-        month = int(setup["month"])
-        month_used, year_used = total - int(setup["month_base"]), total - int(setup["year_base"])
-        info = self.infos[number]
+        info, care = self.infos[number], setup.care
         if info.parts:
             positions = Positions(dict(info.months), dict(info.years), total)
         else:
-            positions = Positions({month: month_used}, {month // 12: year_used}, total)
-        care = int(setup["care"])
+            month = setup.month
+            positions = Positions({month: total - setup.month_base}, {month // 12: total - setup.year_base}, total)
         return Meter(
             number=number,
-            account=int(setup["account"]),
-            ratio=int(setup["ratio"]),
-            digits=int(setup["digits"]),
-            wrap=int(setup["wrap"]),
-            max_rate=int(setup["max_rate"]),
+            account=setup.account,
+            ratio=setup.ratio,
+            digits=setup.digits,
+            wrap=setup.wrap,
+            max_rate=setup.max_rate,
             register=register,
             read_at=read_at,
-            closed=bool(care & Care.CLOSED),
-            held=(int(setup["held_register"]), int(setup["held_at"])) if care & Care.HELD else None,
+            closed=care & _CLOSED != 0,
+            held=(setup.held_register, setup.held_at) if care & _HELD else None,
             positions=positions,
             assignments=info.assignments,
             parts=info.parts,
@@ -249,25 +292,39 @@ class Meters:
         self.hot.touch(number)
         self.panel.leave_cell(number)
         month = max(positions.months)
-        care = Care.CLOSED * meter.closed | Care.HELD * bool(meter.held) | Care.PARTS * bool(meter.parts)
-        setup = self.setup.rows[number]
-        changed = {
-            "care": int(care),
-            "held_register": meter.held[0] if meter.held else 0,
-            "held_at": meter.held[1] if meter.held else 0,
-            "month": month,
-            "month_base": positions.total - positions.months[month],
-            "year_base": positions.total - positions.years[month // 12],
-        }
-        for name, value in changed.items():
-            if setup[name] != value:
-                setup[name] = value
-                self.setup.touch(number)
+        care = _CLOSED * meter.closed | _HELD * (meter.held is not None) | _PARTS * bool(meter.parts)
+        held_register, held_at = meter.held or (0, 0)
+        row = self.setup.rows[number]
+        was = _SetupRow._make(row.item())
+        now = was._replace(
+            care=care,
+            held_register=held_register,
+            held_at=held_at,
+            month=month,
+            month_base=positions.total - positions.months[month],
+            year_base=positions.total - positions.years[month // 12],
+        )
+        if now != was:
+            self.setup.rows[number] = now
+            self.setup.touch(number)
         if meter.parts or info.parts:
             info.parts = meter.parts
             info.months = dict(positions.months) if meter.parts else {}
             info.years = dict(positions.years) if meter.parts else {}
             self.dirty_infos.add(number)
+
+    def snapshot(self, number: int) -> Snapshot:
+        """What `restore` needs to put a meter back as it is now."""
+        info = self.infos[number]
+        rows = self.hot.rows[number].item(), self.setup.rows[number].item()
+        return Snapshot(number, *rows, info.parts, info.months, info.years)
+
+    def restore(self, kept: Snapshot) -> None:
+        """Put a meter back as it was."""
+        self.hot.rows[kept.number], self.setup.rows[kept.number] = kept.hot, kept.setup
+        info = self.infos[kept.number]
+        info.parts, info.months, info.years = kept.parts, kept.months, kept.years
+        self.panel.leave_cell(kept.number)
 
     def assign(self, number: int, tariff: int, at: int) -> None:
         """Give the meter a tariff from `at` on; its first holds from the installation."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from streams.core.books import Books
 from streams.core.consumption import AHEAD_MS, HOUR_MS, judge_reading
-from streams.core.meter import SETUP, Meter
+from streams.core.meter import SETUP, Snapshot
 from streams.core.outcome import NO_CELL, NO_VERSION, PIECE
 from streams.core.posting import piece_rows
 from streams.core.segments import Intervals, cut_and_price
@@ -55,7 +55,7 @@ class Metered:
         self.alarms: list[tuple[int, str, int]] = []
         self._books = books
         self._pieces: list[NDArray[np.void]] = []
-        self._undo: list[tuple[MeterNumbers, NDArray[np.void], NDArray[np.void]] | Meter] = []
+        self._undo: list[tuple[MeterNumbers, NDArray[np.void], NDArray[np.void]] | Snapshot] = []
         self._priced_until = books.tariffs.priced_until.copy()
 
     def pieces(self) -> NDArray[np.void]:
@@ -87,16 +87,16 @@ class Metered:
         """Remember meters' rows as they were before a wave; `setup` is empty where the wave leaves it alone."""
         self._undo.append((meters, hot, setup))
 
-    def keep_meter(self, meter: Meter) -> None:
+    def keep_meter(self, kept: Snapshot) -> None:
         """Remember a meter as it was before a plain judgement."""
-        self._undo.append(meter)
+        self._undo.append(kept)
 
     def undo(self) -> None:
         """Put meters and tariffs back as they were."""
         meters = self._books.meters
         for kept in reversed(self._undo):
-            if isinstance(kept, Meter):
-                meters.store(kept)
+            if isinstance(kept, Snapshot):
+                meters.restore(kept)
                 continue
             numbers, hot, setup = kept
             meters.hot.rows[numbers] = hot
@@ -304,7 +304,7 @@ def _meter_plainly(books: Books, batch: "ReadingBatch", at: Numbers, line: int, 
     amount = judgement.amount
     if amount >= AMOUNT_NARROW or judgement.consumption >= 1 << 62:
         return False
-    metered.keep_meter(books.meters.load(number))
+    metered.keep_meter(books.meters.snapshot(number))
     books.meters.store(meter)
     if not judgement.newer:
         metered.note_older(line)
