@@ -128,7 +128,7 @@ class Connection:
             settings.note_set()
 
     def _refuse(self, error: ServerError) -> None:
-        _log.info("a client is refused", code=error.code, error=error.message)
+        _log.info("a client is refused", code=int(error.code), error=error.message)
         try:
             self._channel.send_error(error)
         except OSError:
