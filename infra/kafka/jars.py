@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from infra.kafka.errors import KafkaError
@@ -65,3 +66,20 @@ def _move(draft: Path, jars: Path) -> None:
         # Another process was faster; its jars are as good.
         if not jars.is_dir():
             raise
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m infra.kafka.jars [--check] DATA_DIR`: copy the jars, or tell by the status whether they are there."""
+    *options, data_dir = arguments
+    if options == ["--check"]:
+        return 0 if jars_dir(Path(data_dir)).is_dir() else 1
+    try:
+        install_jars(Path(data_dir))
+    except KafkaError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
