@@ -1,0 +1,128 @@
+"""An account: its balance and what moved it, and the policy it is kept by (Accounts, Notices, P29, P32, P33)."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from tests.model import refusal
+from tests.model.records import SetPolicy
+from tests.model.refusal import refuse_if
+from tests.model.texts import DayRange, time_of_day
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an account or a site has of its own; None where nothing was named yet."""
+
+    low: tuple[int, int] | None = None
+    overdraft: int | None = None
+    protected: tuple[DayRange, ...] | None = None
+    auto_restore: bool | None = None
+
+    def over(self, other: "Policy") -> "Policy":
+        """This policy where it has a field, the other one where it has none."""
+        return Policy(
+            low=other.low if self.low is None else self.low,
+            overdraft=other.overdraft if self.overdraft is None else self.overdraft,
+            protected=other.protected if self.protected is None else self.protected,
+            auto_restore=other.auto_restore if self.auto_restore is None else self.auto_restore,
+        )
+
+
+NEW_SITE = Policy(low=(20 * refusal.NANO, 5 * refusal.NANO), overdraft=0, protected=(), auto_restore=True)
+
+
+def build_policy(order: SetPolicy) -> Policy:
+    """The fields that an order names.
+
+    Raises:
+        Refused: `invalid`, for a reason of P32.
+    """
+    low = None if order.low is None else _build_low(order.low)
+    overdraft = None if order.overdraft is None else refusal.money(order.overdraft)
+    refuse_if(overdraft is not None and overdraft < 0, "invalid")
+    refuse_if(any(day_range.is_empty for day_range in order.protected or ()), "invalid")
+    return Policy(low, overdraft, order.protected, order.auto_restore)
+
+
+def _build_low(values: tuple[Fraction, ...]) -> tuple[int, int]:
+    refuse_if(len(values) != 2, "invalid")
+    low1, low2 = refusal.money(values[0]), refusal.money(values[1])
+    refuse_if(not low1 >= low2 >= 0, "invalid")
+    return low1, low2
+
+
+@dataclass
+class Account:
+    """An account; amounts are nano-yuan."""
+
+    account_id: str
+    policy: Policy = field(default_factory=Policy)
+    meters: list[str] = field(default_factory=list)
+    """The meters in use, in the order of installation, a replacement in its predecessor's place."""
+    recharged: int = 0
+    refunded: int = 0
+    adjusted: int = 0
+    deducted: int = 0
+    had_recharge: bool = False
+    is_closed: bool = False
+
+    @property
+    def balance(self) -> int:
+        """Recharges − refunds ± adjustments − deductions, always."""
+        return self.recharged - self.refunded + self.adjusted - self.deducted
+
+    @property
+    def arrears(self) -> int:
+        """What the account owes."""
+        return max(0, -self.balance)
+
+    def refuse_unless_fits(self, change: int) -> None:
+        """Refuse a change that would take the balance outside 64 bits (Width).
+
+        Raises:
+            Refused: `invalid`.
+        """
+        balance = self.balance + change
+        refuse_if(not refusal.SMALLEST_BALANCE <= balance <= refusal.LARGEST_BALANCE, "invalid")
+
+    def set_policy(self, policy: Policy) -> None:
+        """Change the fields that a policy has."""
+        self.policy = policy.over(self.policy)
+
+    def effective_policy(self, of_site: Policy) -> "EffectivePolicy":
+        """What holds for it: its own fields, else its site's, else those of a new site."""
+        policy = self.policy.over(of_site).over(NEW_SITE)
+        assert policy.low is not None
+        assert policy.overdraft is not None
+        assert policy.protected is not None
+        assert policy.auto_restore is not None
+        return EffectivePolicy(policy.low, policy.overdraft, policy.protected, policy.auto_restore)
+
+    def is_wanted_off(self, policy: "EffectivePolicy") -> bool:
+        """The balance rule: spent down to the overdraft, unless there never was a recharge or a deduction."""
+        return (self.had_recharge or self.deducted > 0) and self.balance <= -policy.overdraft
+
+
+@dataclass(frozen=True)
+class EffectivePolicy:
+    """A policy with every field."""
+
+    low: tuple[int, int]
+    overdraft: int
+    protected: tuple[DayRange, ...]
+    auto_restore: bool
+
+    def is_protected(self, time: int) -> bool:
+        """Whether nobody is cut for arrears at this time."""
+        return any(day_range.holds(time_of_day(time)) for day_range in self.protected)
+
+    def level_passed(self, before: int, after: int) -> str | None:
+        """The gravest level that a balance passed on its way down."""
+        if before >= 0 > after:
+            return "arrears"
+        low1, low2 = self.low
+        if before > low2 >= after:
+            return "low2"
+        if before > low1 >= after:
+            return "low1"
+        return None

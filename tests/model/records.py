@@ -1,0 +1,170 @@
+"""What a well-formed line says: one frozen value for each kind of order, and one for a reading.
+
+Decimals are `Fraction`s as they were written; whether a value is allowed is judged later, by the one who
+takes the line (`invalid` is a refusal, not a malformed line). Two orders have the same content exactly when
+their values are equal: `at` and `site` are not part of them, and decimals compare by value.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tests.model.texts import DayRange
+
+
+class Malformed(Exception):
+    """A line that stops the run.
+
+    Args:
+        line: Its number, from 1.
+        field: The field at fault; empty when the line isn't a JSON object.
+        reason: What is wrong, for people.
+    """
+
+    def __init__(self, line: int, field: str, reason: str) -> None:
+        super().__init__(f"line {line}: {field or 'not JSON'}: {reason}")
+        self.line = line
+        self.field = field
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class SetTariff:
+    """A version of a tariff, in force from `start`; `bands` is None where the line has none."""
+
+    tariff: str
+    start: int
+    unit: str
+    cycle: str
+    tiers: tuple[Fraction, ...]
+    bands: dict[str, tuple[DayRange, ...]] | None
+    components: dict[str, dict[str, tuple[Fraction, ...]]]
+
+
+@dataclass(frozen=True)
+class OpenAccount:
+    account: str
+
+
+@dataclass(frozen=True)
+class InstallMeter:
+    meter: str
+    account: str
+    kind: str
+    tariff: str | None
+    register: Fraction
+    ratio: int
+    digits: int | None
+    max_kw: Fraction | None
+    max_m3h: Fraction | None
+
+
+@dataclass(frozen=True)
+class SetPolicy:
+    """The fields that the line names, for an account or else for the line's site."""
+
+    account: str | None
+    low: tuple[Fraction, ...] | None
+    overdraft: Fraction | None
+    protected: tuple[DayRange, ...] | None
+    auto_restore: bool | None
+
+
+@dataclass(frozen=True)
+class Recharge:
+    account: str
+    order_id: str
+    amount: Fraction
+    channel: str | None
+
+
+@dataclass(frozen=True)
+class Refund:
+    account: str
+    order_id: str
+    amount: Fraction
+
+
+@dataclass(frozen=True)
+class Reverse:
+    account: str
+    order_id: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Adjust:
+    account: str
+    order_id: str
+    amount: Fraction
+    reason: str
+
+
+@dataclass(frozen=True)
+class AssignTariff:
+    meter: str
+    tariff: str
+
+
+@dataclass(frozen=True)
+class ReplaceMeter:
+    meter: str
+    final: Fraction
+    new_meter: str
+    register: Fraction
+    ratio: int
+    digits: int | None
+    max_kw: Fraction | None
+    max_m3h: Fraction | None
+
+
+@dataclass(frozen=True)
+class Control:
+    meter: str
+    action: str
+
+
+@dataclass(frozen=True)
+class CloseAccount:
+    account: str
+    finals: dict[str, Fraction]
+
+
+@dataclass(frozen=True)
+class Tick:
+    pass
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`supply` is None where the reading says nothing of it."""
+
+    meter: str
+    register: Fraction
+    read_at: int
+    supply: str | None
+
+
+Money = Recharge | Refund | Reverse | Adjust
+Record = (
+    SetTariff
+    | OpenAccount
+    | InstallMeter
+    | SetPolicy
+    | Money
+    | AssignTariff
+    | ReplaceMeter
+    | Control
+    | CloseAccount
+    | Tick
+    | Reading
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a scenario: its number, the `at` it carries, its site and what it says."""
+
+    number: int
+    at: int
+    site: str
+    record: Record
