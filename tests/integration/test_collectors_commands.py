@@ -1,0 +1,231 @@
+"""Commands on the line: at once, at most once a sequence, also across a restart; never after their time."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from collectors.gateways.command import Command, CommandError, read_command
+from collectors.gateways.dial_in_line import DialInLine, DialInListener
+from collectors.wire.answers import read_supply
+from collectors.wire.dlt645 import RELAY, Dlt645Frame
+from collectors.wire.round import Round
+from infra.ports import HOST
+from streams.core.localtime import format_time
+from streams.core.outcome import Supply
+from tests.integration.collector_lines import (
+    NOON_MS,
+    Dlt645Meter,
+    ScriptedGateway,
+    SetClock,
+    awaited,
+    dialling,
+    driven,
+    frames_of,
+)
+
+ADDRESS = 151230011061
+PLAN = dialling(ADDRESS)
+METER = PLAN.meters[0]
+LIFE_MS = 15 * 60_000
+TRIP, CLOSE = 0x1A, 0x1C
+
+
+def fields(sequence: int, action: str = "cut", *, issued_ms: int = NOON_MS) -> dict[str, Any]:
+    return {
+        "v": 1,
+        "site": "S1",
+        "gateway": PLAN.gateway,
+        "meter": METER.meter,
+        "address": str(ADDRESS),
+        "template": "dlt645-2007",
+        "sequence": sequence,
+        "action": action,
+        "reason": "arrears",
+        "repeat": False,
+        "issued_at": format_time(issued_ms),
+        "expires_at": format_time(issued_ms + LIFE_MS),
+    }
+
+
+def command(sequence: int, action: str = "cut", *, issued_ms: int = NOON_MS) -> Command:
+    return read_command(msgspec.json.encode(fields(sequence, action, issued_ms=issued_ms)))
+
+
+class Bench:
+    """One meter behind a gateway that has dialled in."""
+
+    def __init__(self) -> None:
+        self.meter = Dlt645Meter(f"{ADDRESS:012d}", counts=1)
+        self.gateway = ScriptedGateway.of_meters(self.meter)
+        self.line = DialInLine(timeout_s=0.1)
+        self._listener = DialInListener({PLAN.registration: self.line})
+        self.port = 0
+
+    async def __aenter__(self) -> "Bench":
+        self.port = await self._listener.start(HOST, 0)
+        await self.call()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.gateway.hang_up()
+        await self._listener.stop()
+
+    async def call(self) -> None:
+        await self.gateway.call(self.port, PLAN.registration.encode())
+        await self.line.connected.wait()
+
+    def relay_orders(self) -> list[int]:
+        """What the line has heard of relay orders, answered or not."""
+        return [request.data[8] for request in self.gateway.heard if request.control == RELAY]
+
+
+def supply_of(taken: Round) -> Supply:
+    (frame,) = frames_of(taken, "relay").values()
+    return read_supply(frame, METER.template, ADDRESS)
+
+
+@awaited
+async def test_a_command_is_carried_out_and_its_meter_read_again(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        run.session.order(command(1))
+        taken = await run.next_round()
+        assert list(frames_of(taken, "energy")) == [ADDRESS]
+        assert supply_of(taken) is Supply.OFF
+        run.session.order(command(2, "restore"))
+        assert supply_of(await run.next_round()) is Supply.ON
+        assert bench.relay_orders() == [TRIP, CLOSE]
+
+
+@awaited
+async def test_a_sequence_goes_out_once_also_across_a_restart(tmp_path: Path) -> None:
+    async with Bench() as bench:
+        async with driven(PLAN, bench.line, tmp_path) as run:
+            run.session.order(command(5))
+            await run.next_round()
+            run.session.order(command(5))
+            run.session.order(command(6, "restore"))
+            await run.next_round()
+        await bench.gateway.hang_up()
+        await bench.call()
+        async with driven(PLAN, bench.line, tmp_path) as run:
+            for sequence in (4, 5, 6):
+                run.session.order(command(sequence))
+            run.session.order(command(7))
+            await run.next_round()
+        assert bench.relay_orders() == [TRIP, CLOSE, TRIP]
+
+
+@awaited
+async def test_an_expired_command_is_ignored_by_the_injected_clock(tmp_path: Path) -> None:
+    clock = SetClock(NOON_MS + LIFE_MS)
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path, clock=clock) as run:
+        run.session.order(command(1))
+        run.session.order(command(2, issued_ms=NOON_MS + 1))
+        await run.next_round()
+        assert bench.relay_orders() == [TRIP]
+        assert run.book.sent(METER.meter) == 2
+
+
+@awaited
+async def test_a_command_waits_for_a_gateway_that_is_away(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        await bench.gateway.hang_up()
+        await bench.line.close()
+        run.session.order(command(1))
+        await bench.call()
+        assert supply_of(await run.next_round()) is Supply.OFF
+        assert bench.relay_orders() == [TRIP]
+
+
+@awaited
+async def test_a_command_for_a_silent_meter_waits_through_a_restart_and_goes_out_once(tmp_path: Path) -> None:
+    """While the meter does not answer, nothing is put down as sent; what was not sent comes again from the topic."""
+    async with Bench() as bench:
+        answer = bench.gateway.script
+        bench.gateway.script = lambda _: ()
+        async with driven(PLAN, bench.line, tmp_path) as run:
+            run.session.order(command(1))
+            await bench.gateway.spoken()
+            await bench.gateway.spoken()
+            assert run.book.sent(METER.meter) == 0
+        await bench.gateway.hang_up()
+        await bench.call()
+        async with driven(PLAN, bench.line, tmp_path) as run:
+            run.session.order(command(1))
+            await bench.gateway.spoken()
+            bench.gateway.script = answer
+            assert supply_of(await run.next_round()) is Supply.OFF
+        assert bench.relay_orders() == [TRIP]
+
+
+@awaited
+async def test_a_command_whose_answer_is_lost_is_not_sent_again(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+
+        def lossy(request: Dlt645Frame) -> Iterable[bytes]:
+            said = list(answer(request))
+            return [] if request.control == RELAY else said
+
+        bench.gateway.script = lossy
+        run.session.order(command(1))
+        assert supply_of(await run.next_round()) is Supply.OFF, "the read afterwards tells that it was done"
+        run.session.order(command(1))
+        run.session.order(command(2, "restore"))
+        assert supply_of(await run.next_round()) is Supply.ON
+        assert bench.relay_orders() == [TRIP, CLOSE]
+
+
+@awaited
+async def test_a_refused_command_is_not_sent_again(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+
+        def refusing(request: Dlt645Frame) -> Iterable[bytes]:
+            return [bench.meter.refuse(RELAY, 0x04)] if request.control == RELAY else answer(request)
+
+        bench.gateway.script = refusing
+        run.session.order(command(1))
+        assert supply_of(await run.next_round()) is Supply.ON
+        assert run.book.sent(METER.meter) == 1
+        assert bench.relay_orders() == [TRIP]
+
+
+@awaited
+async def test_a_later_command_takes_the_place_of_one_that_waits(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        await bench.gateway.hang_up()
+        await bench.line.close()
+        for sequence, action in ((1, "cut"), (3, "restore"), (2, "cut")):
+            run.session.order(command(sequence, action))
+        await bench.call()
+        await run.next_round()
+        assert bench.relay_orders() == [CLOSE]
+
+
+@awaited
+async def test_a_command_for_a_meter_that_is_not_here_is_passed_over(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        run.session.order(msgspec.structs.replace(command(1), meter="M0"))
+        run.session.order(command(1))
+        await run.next_round()
+        assert bench.relay_orders() == [TRIP]
+        assert run.book.sent("M0") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"v": 2}, "version 2"),
+        ({"action": "open"}, "action"),
+        ({"sequence": "1"}, "sequence"),
+        ({"meter": None}, "meter"),
+    ],
+    ids=["version", "action", "sequence", "meter"],
+)
+def test_a_record_that_is_no_command_says_why(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        read_command(msgspec.json.encode(fields(1) | change))
