@@ -50,7 +50,8 @@ def _copy(maven: str, target: Path) -> None:
         f"--file={POM}",
         "dependency:copy-dependencies",
         "-DincludeScope=runtime",
-        f"-DoutputDirectory={target}",
+        # Maven would take a relative one from where the pom is.
+        f"-DoutputDirectory={target.absolute()}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
