@@ -47,9 +47,7 @@ def opened_site(meters: int = METERS) -> SiteLedger:
     for number in range(meters):
         if number % 2 == 0:
             orders.append({"order": "open_account", "account": f"A{number}"})
-            orders.append(
-                {"order": "recharge", "account": f"A{number}", "order_id": f"R{number}", "amount": "100000"}
-            )
+            orders.append({"order": "recharge", "account": f"A{number}", "order_id": f"R{number}", "amount": "100000"})
         orders.append(
             {
                 "order": "install_meter",

@@ -77,10 +77,20 @@ def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
         [
             {"order": "tick"},
             {"order": "recharge", "account": "A0", "order_id": f"X{random_.random()}", "amount": "30"},
-            {"order": "control", "meter": f"M{number}", "action": random_.choice(["cut", "retain", "release", "restore"])},
+            {
+                "order": "control",
+                "meter": f"M{number}",
+                "action": random_.choice(["cut", "retain", "release", "restore"]),
+            },
             {"order": "assign_tariff", "meter": f"M{number}", "tariff": random_.choice(["E1", "E2"])},
             set_tariff(random_, "E1", "2026-02-01T00:00:00+08:00"),
-            {"order": "replace_meter", "meter": f"M{number}", "final": "999999", "new_meter": f"N{random_.random()}", "register": "3"},
+            {
+                "order": "replace_meter",
+                "meter": f"M{number}",
+                "final": "999999",
+                "new_meter": f"N{random_.random()}",
+                "register": "3",
+            },
         ]
     )
 
