@@ -96,25 +96,31 @@ class RawLine:
         packet = None
         while packet not in (ServerPacket.END_OF_STREAM, ServerPacket.EXCEPTION):
             packet = self.read_packet()
-            if packet == ServerPacket.DATA:
-                self._reader.text()
-                self._reader.skip(8)
-                walk_block(self._reader)
-            elif packet in (ServerPacket.PROGRESS, ServerPacket.PROFILE_INFO):
-                # Flags are numbers of one byte.
-                for _ in range(5 if packet == ServerPacket.PROGRESS else 6):
-                    self._reader.varint()
+            self._skip(packet)
             yield packet
 
     def read_error(self) -> tuple[int, str]:
-        """Read an exception packet; its code and message."""
-        assert self.read_packet() == ServerPacket.EXCEPTION
+        """Read an exception packet, behind whatever progress was told before it; its code and message."""
+        while (packet := self.read_packet()) == ServerPacket.PROGRESS:
+            self._skip(packet)
+        assert packet == ServerPacket.EXCEPTION
         code: int = struct.unpack("<i", self._reader.take(4))[0]
         self._reader.text()
         message = self._reader.text()
         self._reader.text()
         self._reader.byte()
         return code, message
+
+    def _skip(self, packet: int) -> None:
+        """Walk over what follows a packet's type."""
+        if packet == ServerPacket.DATA:
+            self._reader.text()
+            self._reader.skip(8)
+            walk_block(self._reader)
+        elif packet in (ServerPacket.PROGRESS, ServerPacket.PROFILE_INFO):
+            # Flags are numbers of one byte.
+            for _ in range(5 if packet == ServerPacket.PROGRESS else 6):
+                self._reader.varint()
 
     def is_closed(self) -> bool:
         """Whether the server ends the connection without another word."""

@@ -112,7 +112,7 @@ def test_client_that_does_not_read_its_answer_goes_away(url: str, client: Client
         line.hello()
         line.query(sql)
         wait_until_running(client, sql)
-        assert line.read_packet() == ServerPacket.DATA
+        assert ServerPacket.DATA in line.answer()
         line.reset()
     wait_until_over(client, sql)
 
