@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.core.localtime import FAR_AHEAD_MS, month_starts, months_of
+from streams.core.localtime import month_starts, months_of
 from streams.core.outcome import NO_CELL, NO_VERSION, PIECE
 from streams.core.tariff import VersionTable
 
@@ -72,14 +72,6 @@ class Intervals:
         """When the month of each start ends."""
         return month_starts(self.start_month + 1)
 
-    def cycle_end(self, table: VersionTable) -> Whole:
-        """When the cycle of the version in force ends, from each start."""
-        if table.monthly:
-            return self.month_end()
-        year_end = month_starts((self.start_month // _YEAR + 1) * _YEAR)
-        never = np.full(year_end.shape, FAR_AHEAD_MS, np.int64)
-        return np.choose(table.cycle[self.version], (self.month_end(), year_end, never))
-
     def count(self, quantity: Whole) -> None:
         """Count what was priced in segments that begin at the starts; the first of a month or year begins its count."""
         turned = np.flatnonzero((quantity > 0) & (self.month != self.start_month))
@@ -132,7 +124,7 @@ def cut_and_price(table: VersionTable, intervals: Intervals) -> CutPrices:
         now.start_month = months_of(now.start)
         band, band_end = table.band_and_end(now.version, now.start)
         version_end = table.ends_at[now.version]
-        end = np.minimum(np.minimum(band_end, now.cycle_end(table)), np.minimum(version_end, now.end))
+        end = np.minimum(np.minimum(band_end, now.month_end()), np.minimum(version_end, now.end))
         # Floors of the whole interval's consumption, so that neighbours add up; the last boundary gets all of it.
         share = now.consumption * (end - whole_start[live]) // (now.end - whole_start[live])
         upto = np.where(end >= now.end, now.consumption, share)

@@ -82,14 +82,14 @@ class TariffVersion:
         return self.band_of_minute[minute_of_day(at)]
 
     def next_boundary(self, at: int) -> int:
-        """The first change of band or start of a cycle after an instant."""
+        """The first change of band or start of a month after an instant.
+
+        Every month's start cuts, whatever the cycle: where nothing changes at it, the parts on both sides add up to
+        the whole; and what was priced is then known by month and by year when a later version has another cycle.
+        """
         minute = minute_of_day(at)
         band_end = at - (at + OFFSET_MS) % MINUTE_MS + self.minutes_to_change[minute] * MINUTE_MS
-        if self.cycle == "none":
-            return band_end
-        month = month_of(at)
-        cycle_end = month_start(month + 1 if self.cycle == "month" else (month // 12 + 1) * 12)
-        return min(band_end, cycle_end)
+        return min(band_end, month_start(month_of(at) + 1))
 
     def tier_at(self, position: int) -> int:
         """The block in which the next unit after `position` units of the cycle lies."""
