@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
@@ -15,8 +15,14 @@ from sinks.errors import AwayError, GapError
 
 IDLE_S: Final = 0.5
 """How long `gather` waits for a first record before it returns with nothing."""
+SILENCE_S: Final = 30.0
+"""After waiting so long without a record, Kafka is asked whether there are any."""
 POLL_RECORDS: Final = 32
 """Records that are unpacked at a time, so that what waits behind a full block is small too."""
+FETCH_BYTES: Final = 32 << 20
+"""What a broker answers at most at a time, but for a single record that is larger."""
+PARTITION_FETCH_BYTES: Final = 8 << 20
+"""The same of one partition."""
 
 
 class PostingsReader:
@@ -40,21 +46,9 @@ class PostingsReader:
         self._behind: deque[Record] = deque()
         self._begun: dict[Any, int] = {}
         """Where the next span of each partition begins."""
-        with _away():
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=bootstrap,
-                client_id="sluice-sink",
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                # The ledger writes in transactions; what it aborted never happened.
-                isolation_level="read_committed",
-                allow_auto_create_topics=False,
-                fetch_max_bytes=32 << 20,
-                max_partition_fetch_bytes=8 << 20,
-                # The checksum is computed in Python, a hundred times slower than all the rest.
-                check_crcs=False,
-            )
+        self._bootstrap = bootstrap
+        self._consumer = self._connect()
+        self._silent_s = 0.0
 
     def seek(self, positions: Mapping[int, int]) -> None:
         """See `Source.seek`."""
@@ -73,13 +67,12 @@ class PostingsReader:
                 position = begin
             _check_kept(place, position, begin, ends[place])
             begun[place] = position
-        self._consumer.assign(list(begun))
-        for place, position in begun.items():
-            self._consumer.seek(place, position)
+        _assign(self._consumer, begun)
         self._begun = begun
 
     def gather(self) -> Gathered:
         """See `Source.gather`."""
+        self._check_silence()
         taken: list[Record] = []
         size = 0
         deadline = time.monotonic() + IDLE_S
@@ -93,30 +86,26 @@ class PostingsReader:
                 taken.append(self._behind.popleft())
             remaining = deadline - time.monotonic()
             if remaining <= 0:
+                self._silent_s = 0.0 if taken else self._silent_s + IDLE_S
                 return Gathered(self._take_spans(), taken)
-            self._behind.extend(self._poll(remaining))
+            self._behind.extend(_poll(self._consumer, remaining))
 
     def read(self, spans: Sequence[Span]) -> list[Record]:
         """See `Source.read`."""
-        self._behind.clear()
         ends_by_partition = {span.partition: span.next for span in spans}
         begins, ends = self._kept(ends_by_partition)
-        self._consumer.assign(list(begins))
-        for span in spans:
-            place = self._place(span.partition)
-            _check_kept(place, span.first, begins[place], ends[place])
-            _check_kept(place, span.next, begins[place], ends[place])
-            self._consumer.seek(place, span.first)
-        records: list[Record] = []
-        missing = set(begins)
-        while missing:
-            records.extend(
-                record for record in self._poll(IDLE_S) if record.offset < ends_by_partition[record.partition]
-            )
-            for place in list(missing):
-                if self._consumer.position(place) >= ends_by_partition[place.partition]:
-                    missing.remove(place)
-                    self._consumer.pause(place)
+        firsts = {self._place(span.partition): span.first for span in spans}
+        for place, first in firsts.items():
+            _check_kept(place, first, begins[place], ends[place])
+            _check_kept(place, ends_by_partition[place.partition], begins[place], ends[place])
+        # A consumer of its own, which goes forward once: sent back and forth, kafka-python's can hold on to an
+        # answer from before and never ask again.
+        with closing(self._connect()) as consumer:
+            _assign(consumer, firsts)
+            records: list[Record] = []
+            while any(consumer.position(place) < ends_by_partition[place.partition] for place in firsts):
+                polled = _poll(consumer, IDLE_S)
+                records += (record for record in polled if record.offset < ends_by_partition[record.partition])
         return records
 
     def close(self) -> None:
@@ -140,14 +129,34 @@ class PostingsReader:
                 self._begun[place] = end
         return tuple(spans)
 
-    def _poll(self, wait_s: float) -> Iterator[Record]:
-        try:
-            polled = self._consumer.poll(timeout_ms=max(1, round(wait_s * 1000)), max_records=POLL_RECORDS)
-        except OffsetOutOfRangeError as error:
-            raise GapError(f"postings are gone, unread: {error}") from error
-        for records in polled.values():
-            for record in records:
-                yield Record(record.partition, record.offset, record.value)
+    def _check_silence(self) -> None:
+        """Never wait for good on a consumer that has stopped asking."""
+        if self._silent_s < SILENCE_S:
+            return
+        self._silent_s = 0.0
+        with _away():
+            ends = self._consumer.end_offsets(list(self._begun))
+            positions = {place: self._consumer.position(place) for place in self._begun}
+        if waiting := [place.partition for place in ends if ends[place] > positions[place]]:
+            raise AwayError(f"Kafka has postings in partitions {waiting} that do not come")
+
+    def _connect(self) -> Any:
+        with _away():
+            return KafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                bootstrap_timeout_ms=5000,
+                client_id="sluice-sink",
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                # The ledger writes in transactions; what it aborted never happened.
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                fetch_max_bytes=FETCH_BYTES,
+                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+                # The checksum is computed in Python, a hundred times slower than all the rest.
+                check_crcs=False,
+            )
 
     def _partitions(self) -> set[int]:
         with _away():
@@ -164,6 +173,22 @@ class PostingsReader:
 
     def _place(self, partition: int) -> Any:
         return TopicPartition(self._topic, partition)
+
+
+def _assign(consumer: Any, positions: Mapping[Any, int]) -> None:
+    consumer.assign(list(positions))
+    for place, position in positions.items():
+        consumer.seek(place, position)
+
+
+def _poll(consumer: Any, wait_s: float) -> Iterator[Record]:
+    try:
+        polled = consumer.poll(timeout_ms=max(1, round(wait_s * 1000)), max_records=POLL_RECORDS)
+    except OffsetOutOfRangeError as error:
+        raise GapError(f"postings are gone, unread: {error}") from error
+    for records in polled.values():
+        for record in records:
+            yield Record(record.partition, record.offset, record.value)
 
 
 @contextmanager

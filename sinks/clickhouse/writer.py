@@ -57,13 +57,17 @@ class ClickHouseStore:
 
     def __init__(self, url: str, *, sink: str) -> None:
         self._sink = sink
-        with _away():
-            self._client = _client(url)
-            # A block of ours is never cut into several, which the server might then insert one by one.
-            self._rows_client = _client(url, use_numpy=True, insert_block_size=1 << 22)
-            check_schema(self._client)
-            # Connected before anything is claimed, so that the server that takes the rows is the one that was asked.
-            self._rows_client.connection.force_connect()
+        self._client = _client(url)
+        # A block of ours is never cut into several, which the server might then insert one by one.
+        self._rows_client = _client(url, use_numpy=True, insert_block_size=1 << 22)
+        try:
+            with _away():
+                check_schema(self._client)
+                # Connected before anything is claimed: the server that takes the rows is the one that was asked.
+                self._rows_client.execute("SELECT 1")
+        except SinkError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Leave the server."""
