@@ -1,11 +1,11 @@
 """The Faust app: membership, assignment and delivery are Faust's; the ledgers behind it give the guarantee."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Set
+from typing import Any, cast
 
 import faust
-from faust.types import TP
+from faust.types import TP, AppT, Message
 
 from infra.topics import METER_FRAMES, OFFICE_ORDERS
 from streams.core.outcome import Source
@@ -14,6 +14,19 @@ from streams.ledgers import Ledgers
 from streams.transport import Bounds, LedgerTransport
 
 INPUTS: Mapping[str, Source] = {METER_FRAMES: Source.FRAMES, OFFICE_ORDERS: Source.ORDERS}
+
+FETCH_BYTES = 4 << 20
+"""Of one partition in one fetch: some hundred rounds."""
+
+
+class AsDelivered(faust.Schema[Any, Any]):
+    """Keys and values as the transport hands them over; the ledger reads them."""
+
+    def loads_key(self, app: AppT, message: Message, **_: Any) -> Any:
+        return message.key
+
+    def loads_value(self, app: AppT, message: Message, **_: Any) -> Any:
+        return message.value
 
 
 class LedgerApp(faust.App):
@@ -33,9 +46,13 @@ class LedgerApp(faust.App):
     def _new_transport(self) -> LedgerTransport:
         return LedgerTransport(self.conf.broker_consumer, self, open_ledgers=self._open_ledgers)
 
+    def _crash(self, reason: BaseException) -> None:
+        """Called by Faust when any of its services is past help; nothing else would notice and the process would idle."""
+        self._fail(reason)
+
     async def on_stop(self) -> None:
         """Close the ledgers first, so that what they commit last is acknowledged before the consumer stops."""
-        await self._ledgers.close()
+        await self._ledgers.keep(set())
         await super().on_stop()
 
     async def _open_ledgers(self, bounds: Bounds) -> Mapping[TP, int]:
@@ -46,7 +63,7 @@ class LedgerApp(faust.App):
             by_partition.setdefault(tp.partition, {})[source] = InputBounds(first, end)
             names[source, tp.partition] = tp
         try:
-            starts = await self._ledgers.open(by_partition)
+            starts = await self._ledgers.work(by_partition)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -70,31 +87,35 @@ def build_app(
         broker=[f"kafka://{server}" for server in bootstrap.split(",")],
         datadir=data_dir,
         store="memory://",
-        key_serializer="raw",
-        value_serializer="raw",
         # Static membership: a worker that is killed and started again within the session timeout takes its
         # partitions back at once and nobody else's are touched.
         consumer_group_instance_id=f"{application}-{worker}",
+        # An event holds all that a fetch brought of a partition; more of them would only fill the memory.
+        stream_buffer_maxsize=8,
+        broker_commit_interval=1.0,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=2.0,
         consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
         # Keeps Faust's own assignor, which gives both inputs of a partition to one worker; without tables and
         # standbys it would take a round-robin one, which does not.
         table_standby_replicas=1,
+        # What waits in a ledger's queue when its partition goes is never acknowledged; Faust would wait for ever.
+        stream_wait_empty=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,
         # Nothing listens there, but the assignor knows workers by it.
         web_port=6066 + worker,
     )
-    inputs = app.topic(*INPUTS, key_type=bytes, value_type=bytes)
+    inputs = app.topic(*INPUTS, schema=AsDelivered())
 
     @app.agent(inputs, name="ledger")
-    async def post(deliveries: faust.Stream[bytes]) -> None:
+    async def post(deliveries: faust.StreamT[Any]) -> None:
         try:
-            async for event in deliveries.noack().events():
-                message = event.message
-                await ledgers.put(INPUTS[message.topic], message.partition, event)
+            async for event in cast("faust.Stream[Any]", deliveries).noack().events():
+                place = event.message.tp
+                await ledgers.put(INPUTS[place.topic], place.partition, event)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -102,9 +123,18 @@ def build_app(
             fail(error)
 
     @app.on_partitions_revoked.connect
-    async def give_up(*_: Any, **__: Any) -> None:
+    async def pause(*_: Any, **__: Any) -> None:
+        # A rebalance takes every partition from every worker and mostly gives it back; reading a large one's state
+        # anew each time would take longer than the rebalance.
         try:
-            await ledgers.close()
+            await ledgers.pause()
+        except BaseException as error:
+            fail(error)
+
+    @app.on_partitions_assigned.connect
+    async def keep(_: Any, *assigned: Set[TP], **__: Any) -> None:
+        try:
+            await ledgers.keep({tp.partition for tps in assigned for tp in tps})
         except BaseException as error:
             fail(error)
 

@@ -8,12 +8,16 @@ cannot both write it. State, next offsets and outputs of a batch are one transac
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.transaction import EndTxnRequest
 
 from infra.topics import LEDGER_STATE
+from streams.errors import StreamsError
 from streams.log import Output, Stored
 from streams.records import NEXT_KEY, NextOffsets, decode_next
 
@@ -21,6 +25,10 @@ MAX_BATCH_BYTES = 4 << 20
 """Of one produce request for one partition; a single larger record still goes alone."""
 READ_BYTES = 16 << 20
 """Of one fetch while the state is read."""
+
+
+class UncertainEndError(StreamsError):
+    """Nobody knows whether the broker has carried out, or will yet carry out, the end of a transaction."""
 
 
 class KafkaLog:
@@ -49,6 +57,7 @@ class KafkaLog:
             max_batch_size=MAX_BATCH_BYTES,
             transaction_timeout_ms=int(self._timeout_s * 1000),
         )
+        producer.client.send = _answered_or_void(producer.client.send)
         # 1. Fence. Only after this is nothing added to the state any more, so only now is its end the end.
         await producer.start()
         self._producer = producer
@@ -127,3 +136,26 @@ class KafkaLog:
                 else:
                     pages[record.key] = record.value
         return Stored(stored, pages)
+
+
+Send = Callable[..., Awaitable[Any]]
+
+
+def _answered_or_void(send: Send) -> Send:
+    """A client's `send` that lets an end of a transaction be tried once only.
+
+    aiokafka repeats `EndTxn` when no answer came. The first one may still be on its way: carried out after the repeat,
+    it would commit the first half of the next transaction. Kafka's own client of version 4 tells them apart by a new
+    epoch for each transaction, for which aiokafka's protocol is too old. Here an owner that got no answer is void; the
+    next one's `InitProducerId` raises the epoch, which shuts the late request out.
+    """
+
+    async def send_once(node_id: int, request: Any, **options: Any) -> Any:
+        try:
+            return await send(node_id, request, **options)
+        except KafkaError as error:
+            if isinstance(request, EndTxnRequest):
+                raise UncertainEndError(f"no answer to the end of a transaction: {error!r}") from error
+            raise
+
+    return send_once

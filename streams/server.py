@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from typing import NoReturn
 
 import structlog
@@ -13,8 +14,9 @@ from infra.endpoints import announce_ready, kafka_bootstrap
 from infra.settings import Settings
 from streams.app import build_app
 from streams.core.site import SiteLedger
+from streams.intake import BatchLimits
 from streams.kafkalog import KafkaLog
-from streams.ledger import BatchLimits, PartitionLedger
+from streams.ledger import PartitionLedger
 from streams.ledgers import Ledgers
 
 APPLICATION = "sluice-ledger"
@@ -78,7 +80,11 @@ async def serve(settings: Settings, worker: int) -> None:
             await starting
             announce_ready(settings, f"ledger-{worker}")
             await stopped
-        async with asyncio.timeout(STOP_S):
-            await app.stop()
+        # A thread, because a stop that hangs may hold the loop.
+        overdue = threading.Timer(STOP_S, end_process, [TimeoutError(f"not stopped within {STOP_S:.0f} s")])
+        overdue.daemon = True
+        overdue.start()
+        await app.stop()
+        overdue.cancel()
     except BaseException as error:
         end_process(error)
