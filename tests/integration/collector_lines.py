@@ -25,7 +25,7 @@ from infra.ports import HOST, free_ports
 
 P = ParamSpec("P")
 
-WAIT_S = 30
+WAIT_S = 90
 NOON_MS = 1_772_424_000_000
 """2026-03-02T12:00:00+08:00."""
 DEADLINE = datetime(2026, 3, 2, 12, 15, tzinfo=timezone(timedelta(hours=8)))
