@@ -1,13 +1,15 @@
-"""The registry: what it says is read, and what is wrong in it is named by its place."""
+"""The registry of gateways and meters: what an operator may write, and that each fault is told with its place."""
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collectors.registry import RegistryError, read_registry
+from collectors.wire.templates import TEMPLATES
 
 GOOD: dict[str, Any] = {
     "dial_in": {"host": "0.0.0.0", "port": 7001},
@@ -22,7 +24,7 @@ GOOD: dict[str, Any] = {
                     "port": 502,
                     "meters": [
                         {"meter": "S1-M1", "address": "17", "template": "ddsy1352"},
-                        {"meter": "S1-M2", "address": "18", "template": "dtsy1352"},
+                        {"meter": "S1-M2", "address": "018", "template": "dtsy1352"},
                     ],
                 },
                 {
@@ -36,6 +38,8 @@ GOOD: dict[str, Any] = {
     ],
 }
 
+Change = Callable[[list[dict[str, Any]]], object]
+
 
 def written(folder: Path, registry: object) -> Path:
     path = folder / "registry.json"
@@ -43,57 +47,84 @@ def written(folder: Path, registry: object) -> Path:
     return path
 
 
-def test_what_it_says(tmp_path: Path) -> None:
+def test_gateways_come_with_their_meters_by_number(tmp_path: Path) -> None:
     registry = read_registry(written(tmp_path, GOOD))
-    assert (registry.dial_in_host, registry.dial_in_port) == ("0.0.0.0", 7001)
     polled, dialling = registry.gateways
-    assert (polled.site, polled.gateway, polled.host, polled.port) == ("S1", "S1-G01", "10.1.0.5", 502)
-    assert [(meter.meter, meter.address, meter.template.name) for meter in polled.meters] == [
-        ("S1-M1", 17, "ddsy1352"),
-        ("S1-M2", 18, "dtsy1352"),
+    assert (registry.dial_in_host, registry.dial_in_port) == ("0.0.0.0", 7001)
+    assert (polled.site, polled.gateway, polled.link, polled.host, polled.port) == (
+        "S1",
+        "S1-G01",
+        "modbus-tcp",
+        "10.1.0.5",
+        502,
+    )
+    assert [(meter.meter, meter.address, meter.template) for meter in polled.meters] == [
+        ("S1-M1", 17, TEMPLATES["ddsy1352"]),
+        ("S1-M2", 18, TEMPLATES["dtsy1352"]),
     ]
-    assert dialling.registration == "SLUICE-S1-G02"
+    assert (dialling.link, dialling.registration) == ("dial-in", "SLUICE-S1-G02")
     assert dialling.meters[0].address == 161
 
 
+def test_the_dial_in_port_is_any_free_one_of_the_loopback_if_it_is_not_said(tmp_path: Path) -> None:
+    registry = read_registry(written(tmp_path, {"sites": GOOD["sites"]}))
+    assert (registry.dial_in_host, registry.dial_in_port) == ("127.0.0.1", 0)
+
+
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("change", "said"),
     [
-        pytest.param("link", "serial", r"sites.*gateways.*link", id="unknown link"),
-        pytest.param("port", "502", r"sites.*gateways.*port", id="port as text"),
-        pytest.param("port", 0, "site S1, gateway S1-G01: .* host and port", id="no port"),
-        pytest.param("host", "", "site S1, gateway S1-G01: .* host and port", id="no host"),
-        pytest.param("hosts", "10.1.0.5", "hosts", id="unknown field"),
-        pytest.param("meters/0/address", "x", "meter S1-M1: address 'x'", id="address no number"),
-        pytest.param("meters/0/address", "248", "address '248' is no number up to 247", id="unit too large"),
-        pytest.param("meters/0/address", "18", "gateway S1-G01: two meters have one address", id="address twice"),
-        pytest.param("meters/0/template", "ddsy", "template 'ddsy' is not one of", id="unknown template"),
-        pytest.param("meters/0/template", "dlt645-2007", "speaks dlt645-2007, the link is", id="other protocol"),
-        pytest.param("meters/0/meter", "S1-M3", "meter S1-M3 is there twice", id="meter twice"),
-        pytest.param("gateway", "S1-G02", "gateway S1-G02 is there twice", id="gateway twice"),
+        pytest.param(lambda g: g[0].pop("port"), "site S1, gateway S1-G01: .* needs host and port", id="no port"),
+        pytest.param(lambda g: g[0].update(port=65536), "gateway S1-G01: .* needs host and port", id="port too high"),
+        pytest.param(lambda g: g[1].pop("registration"), "gateway S1-G02: .* registration", id="no registration"),
+        pytest.param(lambda g: g[1].update(registration="园区"), "gateway S1-G02: .* ASCII", id="letters"),
+        pytest.param(lambda g: g[0].update(link="rtu"), r"rtu.*\.link", id="unknown link"),
+        pytest.param(lambda g: g[1].update(prot=1), r"prot.*\$\.sites", id="unknown field"),
+        pytest.param(lambda g: g[0].update(port="502"), r"int.*\$\.sites\[.*port", id="port as text"),
+        pytest.param(lambda g: g[1].update(gateway="S1-G01"), "gateway S1-G01 is there twice", id="gateway twice"),
+        pytest.param(lambda g: g[1]["meters"][0].update(meter="S1-M1"), "meter S1-M1 is there twice", id="meter twice"),
+        pytest.param(
+            lambda g: g.append({**g[1], "gateway": "S1-G03", "meters": []}),
+            "registration SLUICE-S1-G02 is there twice",
+            id="registration twice",
+        ),
+        pytest.param(
+            lambda g: g[0]["meters"][1].update(address="17"), "gateway S1-G01: two meters have one", id="address twice"
+        ),
+        pytest.param(
+            lambda g: g[0]["meters"][0].update(address="248"),
+            "gateway S1-G01, meter S1-M1: address '248' is no number up to 247",
+            id="unit too high",
+        ),
+        pytest.param(
+            lambda g: g[1]["meters"][0].update(address="1000000000000"),
+            "gateway S1-G02, meter S1-M3: address '1000000000000'",
+            id="thirteen digits",
+        ),
+        pytest.param(lambda g: g[0]["meters"][0].update(address="1A"), "meter S1-M1: address '1A'", id="no digits"),
+        pytest.param(lambda g: g[0]["meters"][0].update(address="-1"), "meter S1-M1: address '-1'", id="negative"),
+        pytest.param(lambda g: g[0]["meters"][0].update(address=""), "meter S1-M1: address ''", id="no address"),
+        pytest.param(
+            lambda g: g[0]["meters"][0].update(template="ddsy"), "meter S1-M1: template 'ddsy' is not one of", id="kind"
+        ),
+        pytest.param(
+            lambda g: g[0]["meters"][0].update(template="dlt645-2007"),
+            "meter S1-M1: template dlt645-2007 speaks dlt645-2007, the link is modbus-tcp",
+            id="kind of another link",
+        ),
     ],
 )
-def test_a_fault_is_named_by_its_place(tmp_path: Path, path: str, value: object, said: str) -> None:
+def test_a_fault_is_told_with_its_place(tmp_path: Path, change: Change, said: str) -> None:
     registry = copy.deepcopy(GOOD)
-    *steps, last = path.split("/")
-    place: Any = registry["sites"][0]["gateways"][0]
-    for step in steps:
-        place = place[int(step) if step.isdigit() else step]
-    place[last] = value
+    change(registry["sites"][0]["gateways"])
     with pytest.raises(RegistryError, match=said):
         read_registry(written(tmp_path, registry))
 
 
-def test_a_dial_in_gateway_needs_its_registration(tmp_path: Path) -> None:
-    registry = copy.deepcopy(GOOD)
-    del registry["sites"][0]["gateways"][1]["registration"]
-    with pytest.raises(RegistryError, match="gateway S1-G02: a dial-in gateway needs its registration"):
-        read_registry(written(tmp_path, registry))
-
-
-def test_a_registry_that_is_not_there_or_no_json(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="is missing"):
-        read_registry(tmp_path / "registry.json")
-    (tmp_path / "registry.json").write_text("{")
-    with pytest.raises(RegistryError, match=r"registry\.json: "):
-        read_registry(tmp_path / "registry.json")
+def test_a_file_that_is_missing_or_no_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    with pytest.raises(RegistryError, match=f"{path} is missing"):
+        read_registry(path)
+    path.write_text('{"sites": [')
+    with pytest.raises(RegistryError, match=f"{path}: "):
+        read_registry(path)
