@@ -20,8 +20,8 @@ lint: setup ## Check formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup ## Measure; prints JSON lines
-	@$(BIN)/sluice bench $(ARGS)
+bench: setup ## Measure, one JSON line a figure (ARGS=NAME for one benchmark)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: setup ## Run long seeded runs of random work (ARGS go to pytest)
 	@$(BIN)/pytest -m fuzz $(ARGS)

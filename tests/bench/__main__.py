@@ -1,0 +1,25 @@
+"""`python -m tests.bench [NAME ...]`: run the benchmarks of those names, all without one; each figure is a JSON line.
+
+A benchmark is a module here with `results()`, which yields its figures.
+"""
+
+import importlib
+import json
+import pkgutil
+import sys
+
+import tests.bench
+
+
+def main(names: list[str]) -> None:
+    there = [module.name for module in pkgutil.iter_modules(tests.bench.__path__) if not module.name.startswith("_")]
+    benchmarks = [name for name in there if hasattr(importlib.import_module(f"tests.bench.{name}"), "results")]
+    if unknown := sorted(set(names) - set(benchmarks)):
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(benchmarks)}")
+    for name in names or benchmarks:
+        for figure in importlib.import_module(f"tests.bench.{name}").results():
+            print(json.dumps(figure), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
