@@ -1,7 +1,7 @@
 """The Faust app: membership, assignment and delivery are Faust's; the ledgers behind it give the guarantee."""
 
 import asyncio
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any, cast
 
 import faust
@@ -47,7 +47,7 @@ class LedgerApp(faust.App):
         return LedgerTransport(self.conf.broker_consumer, self, open_ledgers=self._open_ledgers)
 
     def _crash(self, reason: BaseException) -> None:
-        """Called by Faust when any of its services is past help; nothing else would notice and the process would idle."""
+        """Called by Faust when any of its services is past help; the process would otherwise idle on."""
         self._fail(reason)
 
     async def on_stop(self) -> None:
@@ -132,9 +132,10 @@ def build_app(
             fail(error)
 
     @app.on_partitions_assigned.connect
-    async def keep(_: Any, *assigned: Set[TP], **__: Any) -> None:
+    async def keep(*arguments: Any, **_: Any) -> None:
+        _app, assigned = arguments
         try:
-            await ledgers.keep({tp.partition for tps in assigned for tp in tps})
+            await ledgers.keep({tp.partition for tp in assigned})
         except BaseException as error:
             fail(error)
 

@@ -76,8 +76,6 @@ class _Draft:
     """What a batch has made so far."""
 
     sites: dict[str, Site] = field(default_factory=dict)
-    named: dict[str, None] = field(default_factory=dict)
-    """Every site that a record's key names, in order of appearance; also where nothing could be read."""
     unknown: dict[str, dict[tuple[int, int], str]] = field(default_factory=dict)
     """By site: offset and line of readings of unknown meters, and where they came from."""
     rejected: list[Output] = field(default_factory=list)
@@ -187,7 +185,6 @@ class Partition:
         site = draft.sites.get(name)
         if site is not None:
             return name, site
-        draft.named[name] = None
         site = self._sites.get(name)
         if site is None:
             proper = partition_of(name.encode(), self._partitions)
@@ -213,11 +210,10 @@ class Partition:
     def _settle(self, draft: _Draft, inputs: Inputs, sequence: int) -> list[Output]:
         """What the batch's sites give out, and what of them is stored.
 
-        Each site that the batch names has postings, changed or not, so that the journal tells of every batch.
+        A batch that no site can read anything of has postings without a site, so that the journal tells of it.
         """
         outputs = []
-        names = list(draft.named) or [""]
-        for name in names:
+        for name in list(draft.sites) or [""]:
             outcome = Outcome()
             key = name.encode()
             site = draft.sites.get(name)

@@ -12,7 +12,8 @@ Layout, little-endian, nothing padded:
 The header's `inputs` is the ledger's journal: the ranges of the partition's two inputs that the batch took,
 orders before frames. `sequence` numbers the partition's batches without a gap, so a reader can tell that it
 missed none. A site's outcome that is large is cut in parts: `part` counts from 0 to `parts` - 1, lists go on
-from one part to the next, registry first, and a piece's `reading` is the row within its own part.
+from one part to the next, registry first, and a piece's `reading` is the row within its own part. A batch of records
+that no site could read has one record without a site ("").
 """
 
 import struct

@@ -63,9 +63,7 @@ def items(made: type, /, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[
 
 positions = st.builds(Position, st.sampled_from(Source), offsets, numbers)
 caused: dict[str, st.SearchStrategy[Any]] = {"position": positions, "at": int64}
-prices = st.lists(st.lists(st.lists(int64, max_size=2).map(tuple), max_size=2).map(tuple), max_size=2).map(
-    tuple
-)
+prices = st.lists(st.lists(st.lists(int64, max_size=2).map(tuple), max_size=2).map(tuple), max_size=2).map(tuple)
 outcomes = st.builds(
     Outcome,
     readings=rows(READING),
