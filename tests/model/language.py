@@ -149,7 +149,13 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
     "assign_tariff": (records.AssignTariff, {"meter": Field(a_text), "tariff": Field(a_text)}),
     "replace_meter": (
         records.ReplaceMeter,
-        {"meter": Field(a_text), "final": Field(a_decimal), "new_meter": Field(a_text), **DEVICE},
+        {
+            "meter": Field(a_text),
+            "final": Field(a_decimal),
+            "new_meter": Field(a_text),
+            **DEVICE,
+            "ratio": optional(a_whole_number),
+        },
     ),
     "control": (
         records.Control,

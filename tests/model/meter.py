@@ -44,21 +44,23 @@ class Device:
         return self.wrap is not None and last * 10 >= self.wrap * 9 and new * 10 <= self.wrap
 
 
-def build_device(order: InstallMeter | ReplaceMeter, kind: str) -> Device:
-    """Make a device of an order.
+def build_device(order: InstallMeter | ReplaceMeter, kind: str, old: Device | None = None) -> Device:
+    """Make a device of an order; what it leaves out is as in the old device, if it replaces one.
 
     Raises:
         Refused: `invalid`, for a reason of P6.
     """
-    refuse_if(not 1 <= order.ratio <= 100_000, "invalid")
+    ratio = order.ratio if order.ratio is not None or old is None else old.ratio
+    assert ratio is not None
+    refuse_if(not 1 <= ratio <= 100_000, "invalid")
     refuse_if(order.digits is not None and not 1 <= order.digits <= 9, "invalid")
     own, other = (order.max_kw, order.max_m3h) if kind == "electricity" else (order.max_m3h, order.max_kw)
     refuse_if(other is not None, "invalid")
-    limit = None if own is None else refusal.quantity(own)
+    limit = (old.limit if old else None) if own is None else refusal.quantity(own)
     refuse_if(limit is not None and limit <= 0, "invalid")
-    wrap = None if order.digits is None else 10**order.digits * 1000
-    device = Device(kind, 0, order.ratio, wrap, limit)
-    return Device(kind, device.take_register(order.register), order.ratio, wrap, limit)
+    wrap = (old.wrap if old else None) if order.digits is None else 10**order.digits * 1000
+    device = Device(kind, 0, ratio, wrap, limit)
+    return Device(kind, device.take_register(order.register), ratio, wrap, limit)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class ReplaceMeter:
     final: Fraction
     new_meter: str
     register: Fraction
-    ratio: int
+    ratio: int | None
     digits: int | None
     max_kw: Fraction | None
     max_m3h: Fraction | None

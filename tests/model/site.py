@@ -224,7 +224,7 @@ class Site:
         old = self._meter(order.meter)
         self._refuse_closed(old)
         refuse_if(order.new_meter in self.meters, "conflict")
-        device = build_device(order, old.device.kind)
+        device = build_device(order, old.device.kind, old.device)
         finals = [(old, judge_final(old, order.final, now))]
         quoted = self._quote(finals)
         self._claim("meter", order.new_meter, line=line, field="new_meter")
