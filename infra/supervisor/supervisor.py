@@ -109,6 +109,18 @@ class Supervisor:
 
         return self._in_loop(send()).result()
 
+    def stop_member(self, member: str) -> None:
+        """End one member for good, as if it were the only one; returns when it has ended. Harmless when repeated.
+
+        Raises:
+            KeyError: There is no such member.
+        """
+
+        async def stop() -> None:
+            await self._keepers[member].stop()
+
+        self._in_loop(stop()).result()
+
     def states(self) -> dict[str, Event]:
         """The last event of each member."""
         return dict(self._last)
