@@ -56,9 +56,12 @@ class CommandFeed:
             isolation_level="read_committed",
             auto_offset_reset="latest",
             fetch_max_wait_ms=100,
+            reconnect_backoff_max_ms=1000,
         )
         try:
-            partitions = consumer.partitions_for_topic(GATEWAY_COMMANDS) or set()
+            partitions = consumer.partitions_for_topic(GATEWAY_COMMANDS)
+            if not partitions:
+                raise LookupError(f"{GATEWAY_COMMANDS} is not there (yet)")
             places = [TopicPartition(GATEWAY_COMMANDS, partition) for partition in sorted(partitions)]
             consumer.assign(places)
             since = time.time_ns() // 1_000_000 - LOOK_BACK_MS

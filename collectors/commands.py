@@ -1,6 +1,5 @@
 """`sluice order` and `sluice recharge`: orders from the command line."""
 
-import json
 import sys
 import uuid
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from collectors.orders.front_door import FrontDoor
+from collectors.orders.front_door import FrontDoor, check_order, read_order
 from infra.clock import load_clock
 from infra.endpoints import EndpointError, kafka_bootstrap
 from infra.settings import Settings
@@ -30,11 +29,10 @@ def order(
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                orders.append(json.loads(line))
-            except ValueError as error:
-                _fail(f"line {number}: is not JSON: {error}")
-            if not isinstance(orders[-1], dict):
-                _fail(f"line {number}: is not a JSON object")
+                orders.append(read_order(line))
+                check_order(orders[-1])
+            except MalformedError as error:
+                _fail(f"line {number}: {error}")
     _submit(orders)
 
 

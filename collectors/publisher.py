@@ -32,6 +32,8 @@ class RoundPublisher:
             batch_size=1 << 18,
             max_request_size=MAX_RECORD_BYTES,
             allow_auto_create_topics=False,
+            # The library's own limit of 30 s would be added to every time that Kafka is away.
+            reconnect_backoff_max_ms=1000,
         )
         self._partitions = partitions
         self._slots = asyncio.Semaphore(in_flight_max)

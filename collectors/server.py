@@ -14,7 +14,7 @@ from collectors.gateways.modbus_line import ModbusLine
 from collectors.gateways.session import GatewaySession, Pace
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
-from infra.clock import load_clock
+from infra.clock import ScaledClock, load_clock
 from infra.endpoints import announce_ready, kafka_bootstrap
 from infra.settings import Settings
 
@@ -44,12 +44,15 @@ async def _run(settings: Settings, registry: Registry) -> None:
     publisher = RoundPublisher(bootstrap, partitions=settings.partitions)
     book = CommandBook(settings.data_dir / "collector" / "commands.sqlite")
     lines = {plan.gateway: _line(plan) for plan in registry.gateways}
-    pace = Pace(interval_s=settings.poll_interval_s / settings.speed)
+    clock = load_clock(settings.data_dir)
+    # Where no virtual clock was started the time is real, whatever speed one would have had.
+    speed = clock.speed if isinstance(clock, ScaledClock) else 1
+    pace = Pace(interval_s=settings.poll_interval_s / speed)
     sessions = {
         plan.gateway: GatewaySession(
             plan,
             lines[plan.gateway],
-            clock=load_clock(settings.data_dir),
+            clock=clock,
             pace=pace,
             book=book,
             publish=publisher.publish,

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused
+from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, notice_death
 from collectors.registry import MeterOnLine
 from collectors.wire import dlt645
 from collectors.wire.dlt645 import ANSWER, READ, RELAY, Dlt645Cutter, Dlt645Frame
@@ -23,12 +23,21 @@ log = structlog.get_logger(__name__)
 _CHUNK = 4096
 
 
+Fits = Callable[[Dlt645Frame], bool]
+
+
 class DialInLine:
-    """The line of one gateway; away until the gateway has called."""
+    """The line of one gateway; away until the gateway has called.
+
+    Whatever comes is read as it comes: what answers the request that waits is its answer, all else is dropped. So an
+    answer that came too late is gone before the same meter is asked again, and a lost connection is seen at once.
+    """
 
     def __init__(self, *, timeout_s: float = 1.0) -> None:
         self._timeout_s = timeout_s
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._waiting: tuple[Fits, asyncio.Future[bytes]] | None = None
         self._cutter = Dlt645Cutter()
         self._turn = asyncio.Lock()
         self.connected = asyncio.Event()
@@ -66,57 +75,77 @@ class DialInLine:
 
     async def close(self) -> None:
         """See `Line.close`."""
-        self.connected.clear()
-        if self._streams is not None:
-            _, writer = self._streams
-            self._streams = None
-            writer.close()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+        writer = self._let_go()
+        if writer is not None:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
     async def attach(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Go on with a new connection."""
-        await self.close()
-        self._streams = (reader, writer)
+        """Go on with a new connection; a request that waits on the old one fails."""
+        if self._listening is not None:
+            self._listening.cancel()
+        self._let_go()
+        notice_death(writer)
+        self._writer = writer
         self._cutter.clear()
+        self._listening = asyncio.create_task(self._listen(reader, writer))
         self.connected.set()
 
-    async def _exchange(self, request: bytes, fits: Callable[[Dlt645Frame], bool]) -> bytes:
-        if self._streams is None:
+    def _let_go(self) -> asyncio.StreamWriter | None:
+        """Be away from now on; gives the connection that there was."""
+        writer, self._writer = self._writer, None
+        self.connected.clear()
+        if self._waiting is not None and not self._waiting[1].done():
+            self._waiting[1].set_exception(LineError("connection lost"))
+        if writer is not None:
+            writer.close()
+        return writer
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read a connection to its end."""
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                for frame in self._cutter.feed(chunk):
+                    self._hear(frame)
+        if self._writer is writer:
+            self._let_go()
+
+    def _hear(self, frame: bytes) -> None:
+        """Give a frame to the request that it answers, if one waits."""
+        try:
+            taken = dlt645.decode_frame(frame)
+        except FrameError as error:
+            log.debug("frame dropped", error=str(error))
+            return
+        if self._waiting is not None:
+            fits, answer = self._waiting
+            if fits(taken) and not answer.done():
+                answer.set_result(frame)
+
+    async def _exchange(self, request: bytes, fits: Fits) -> bytes:
+        # A turn of the loop, in which what came before this request is read and dropped.
+        await asyncio.sleep(0)
+        if self._writer is None:
             raise LineAway("the gateway has not called")
-        reader, writer = self._streams
+        # Half a frame of a meter that fell silent must not swallow the next answer.
+        self._cutter.clear()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting = fits, answer
         try:
             async with asyncio.timeout(self._timeout_s):
-                writer.write(request)
-                await writer.drain()
-                frame = await self._answer(reader, fits)
+                self._writer.write(request)
+                frame = await answer
         except TimeoutError:
-            # Half a frame of a meter that fell silent must not swallow the next answer.
-            self._cutter.clear()
-            raise NoAnswer(f"no answer in {self._timeout_s} s") from None
-        except OSError as error:
-            if self._streams == (reader, writer):
-                await self.close()
-            raise LineError(f"connection lost: {error}") from error
+            raise NoAnswer(f"no answer in {self._timeout_s} s", tuple(self._cutter.damaged)) from None
+        finally:
+            self._waiting = None
         taken = dlt645.decode_frame(frame)
         if taken.abnormal:
             raise Refused(f"meter {taken.address} refuses: {taken.error!r}")
         return frame
-
-    async def _answer(self, reader: asyncio.StreamReader, fits: Callable[[Dlt645Frame], bool]) -> bytes:
-        """The first frame that answers the request; late ones of other meters or items are dropped."""
-        while True:
-            chunk = await reader.read(_CHUNK)
-            if not chunk:
-                raise ConnectionResetError("the gateway hung up")
-            for frame in self._cutter.feed(chunk):
-                try:
-                    taken = dlt645.decode_frame(frame)
-                except FrameError as error:
-                    log.debug("frame dropped", error=str(error))
-                    continue
-                if fits(taken):
-                    return frame
 
 
 class DialInListener:

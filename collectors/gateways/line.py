@@ -1,5 +1,7 @@
 """The line behind a gateway: one serial bus, one outstanding request, answers matched to their meter or dropped."""
 
+import asyncio
+import socket
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -30,7 +32,15 @@ class LineAway(LineError):
 
 
 class NoAnswer(LineError):
-    """The meter did not answer in time, or the gateway says that it does not."""
+    """The meter did not answer in time, or the gateway says that it does not.
+
+    Attributes:
+        damaged: Frames with a wrong check value that came instead.
+    """
+
+    def __init__(self, reason: str, damaged: tuple[bytes, ...] = ()) -> None:
+        super().__init__(reason)
+        self.damaged = damaged
 
 
 class Refused(LineError):
@@ -62,3 +72,18 @@ class Line(Protocol):
     async def close(self) -> None:
         """Let go of the connection."""
         ...
+
+
+def notice_death(writer: asyncio.StreamWriter) -> None:
+    """Have the kernel end a connection whose other end went away without a word, within a minute.
+
+    Nothing else does: a gateway that lost its power or its mobile network sends no more, and a request to it would be
+    repeated for a quarter of an hour before the connection counts as broken.
+    """
+    line: socket.socket = writer.get_extra_info("socket")
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Linux has all of these; other systems go by their own periods.
+    for name, value in (("KEEPIDLE", 30), ("KEEPINTVL", 10), ("KEEPCNT", 3), ("USER_TIMEOUT", 30_000)):
+        option = getattr(socket, f"TCP_{name}", None)
+        if option is not None:
+            line.setsockopt(socket.IPPROTO_TCP, option, value)

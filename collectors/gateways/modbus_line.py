@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from datetime import datetime
 
-from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused
+from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, notice_death
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus
 from collectors.wire.errors import FrameError
@@ -97,5 +97,6 @@ class ModbusLine:
                     self._streams = await asyncio.open_connection(self._host, self._port)
             except (OSError, TimeoutError) as error:
                 raise LineAway(f"{self._host}:{self._port} cannot be reached: {error}") from error
+            notice_death(self._streams[1])
             self._cutter = ModbusCutter()
         return self._streams

@@ -1,6 +1,7 @@
 """One gateway's session: its rounds on schedule, its commands at once, on the one line it has."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import Protocol
 import structlog
 
 from collectors.gateways.command import Command, CommandBook
+from collectors.gateways.gathering import Gathering
 from collectors.gateways.line import Item, Line, LineAway, LineError, NoAnswer, Refused
 from collectors.registry import GatewayPlan, MeterOnLine
-from collectors.wire.round import Block, Round
+from collectors.wire.round import Round
 
 log = structlog.get_logger(__name__)
 
@@ -30,24 +32,27 @@ class Pace:
 
     Attributes:
         interval_s: From the beginning of a round to that of the next.
-        tries: Requests for one item before the meter is passed over in this round.
+        tries: Requests for one item before a meter is passed over in this round; one that was silent in the last is
+            asked once.
         silent_meters: Meters silent one after the other that make the rest of a round not worth waiting for.
-        retry_s: Before a command is tried again on a line that is away.
+        retry_s: Before a command is tried again on a line that is away or a meter that is silent, doubled each time.
+        retry_s_max: Between two tries of a command at most.
     """
 
     interval_s: float
     tries: int = 2
     silent_meters: int = 3
     retry_s: float = 0.5
+    retry_s_max: float = 10.0
 
 
 @dataclass(slots=True)
-class Answers:
-    """What the meters of a round answered, item by item."""
+class Waiting:
+    """A command that is to be carried out, and when, by the loop's clock."""
 
-    meters: list[MeterOnLine]
-    read_at: list[int]
-    frames: list[bytes]
+    command: Command
+    due: float
+    retry_s: float
 
 
 class GatewaySession:
@@ -74,8 +79,11 @@ class GatewaySession:
         self._book = book
         self._publish = publish
         self._meters = {meter.meter: meter for meter in plan.meters}
-        self._pending: dict[str, Command] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._ordered = asyncio.Event()
+        self._silent: dict[str, None] = {}
+        """Meters that did not answer when they were last asked, the one asked longest ago first."""
+        self._gathering: Gathering | None = None
 
     async def run(self) -> None:
         """Serve the gateway until cancelled."""
@@ -85,50 +93,80 @@ class GatewaySession:
 
     def order(self, command: Command) -> None:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""
-        waiting = self._pending.get(command.meter)
-        if waiting is None or waiting.sequence < command.sequence:
-            self._pending[command.meter] = command
+        waiting = self._waiting.get(command.meter)
+        if waiting is None or waiting.command.sequence < command.sequence:
+            now = asyncio.get_running_loop().time()
+            self._waiting[command.meter] = Waiting(command, now, self._pace.retry_s)
             self._ordered.set()
+
+    async def read_round(self) -> Round | None:
+        """Ask all meters, those that were silent last time behind the others; None if none answered.
+
+        What was read so far goes out early if a command comes in between (see `_read_after_command`); this returns the
+        rest.
+        """
+        silent = [self._meters[meter] for meter in self._silent]
+        meters = [meter for meter in self.plan.meters if meter.meter not in self._silent] + silent
+        self._gathering = Gathering(self.plan)
+        try:
+            await self._gather(meters, self._gathering)
+            return self._gathering.take(self._clock.now_ms())
+        finally:
+            self._gathering = None
 
     async def read(self, meters: Sequence[MeterOnLine]) -> Round | None:
         """Ask meters for all items, each meter's together; None if none answered."""
-        answers = {(meter.template.name, item): Answers([], [], []) for meter in meters for item in Item}
+        gathering = Gathering(self.plan)
+        await self._gather(meters, gathering)
+        return gathering.take(self._clock.now_ms())
+
+    async def _gather(self, meters: Sequence[MeterOnLine], into: Gathering) -> None:
         silent = 0
         for meter in meters:
+            frames: list[tuple[Item, bytes]] = []
             read_at = 0
-            for item in Item:
-                frame = await self._ask(meter, item)
-                if frame is None:
-                    silent += item is Item.ENERGY
-                    break
+            try:
+                for item in Item:
+                    frames.append((item, await self._ask(meter, item, into)))
+                    # Both items of a meter are of one moment, that of its register.
+                    read_at = read_at or self._clock.now_ms()
+            except LineAway:
+                break
+            except NoAnswer:
+                silent += not frames
+            except LineError as error:
+                log.debug("no reading", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
+            if frames:
                 silent = 0
-                # Both items of a meter are of one moment, that of its register.
-                read_at = read_at or self._clock.now_ms()
-                into = answers[meter.template.name, item]
-                into.meters.append(meter)
-                into.read_at.append(read_at)
-                into.frames.append(frame)
+                into.add(meter, read_at, frames)
             if silent >= self._pace.silent_meters:
                 log.warning("gateway silent", gateway=self.plan.gateway, after=meter.meter)
                 break
-        blocks = tuple(
-            Block.of_frames(template, item, [meter.address for meter in found.meters], found.read_at, found.frames)
-            for (template, item), found in answers.items()
-            if found.frames
-        )
-        return Round(self.plan.site, self.plan.gateway, self._clock.now_ms(), blocks) if blocks else None
 
-    async def _ask(self, meter: MeterOnLine, item: Item) -> bytes | None:
-        """An answer's bytes, tried again where the line was to blame; None if there is none."""
-        for _ in range(self._pace.tries):
+    async def _ask(self, meter: MeterOnLine, item: Item, into: Gathering) -> bytes:
+        """An answer's bytes, asked for again where the line was to blame.
+
+        Raises:
+            LineError: There is none; `_silent` has the meter if it was not heard at all.
+        """
+        tries = 1 if meter.meter in self._silent else self._pace.tries
+        for left in range(tries - 1, -1, -1):
             try:
-                return await self._line.ask(meter, item)
-            except (LineAway, Refused) as error:
-                log.debug("no reading", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
-                return None
+                answer = await self._line.ask(meter, item)
+            except (LineAway, Refused):
+                raise
             except LineError as error:
-                log.debug("no reading yet", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
-        return None
+                if isinstance(error, NoAnswer):
+                    for frame in error.damaged:
+                        into.add_damaged(meter, item, self._clock.now_ms(), frame)
+                if left:
+                    continue
+                self._silent.pop(meter.meter, None)
+                self._silent[meter.meter] = None
+                raise
+            self._silent.pop(meter.meter, None)
+            return answer
+        raise AssertionError("a pace has at least one try")
 
     async def _run_rounds(self) -> None:
         """Round after round, each gateway at its own place in the interval, so that they spread over it."""
@@ -138,7 +176,7 @@ class GatewaySession:
         due = loop.time() + random.Random(self.plan.gateway).random() * interval_s
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
-            taken = await self.read(self.plan.meters)
+            taken = await self.read_round()
             if taken is not None:
                 await self._publish(taken)
             missed = int((loop.time() - due) // interval_s)
@@ -147,15 +185,28 @@ class GatewaySession:
             due += (missed + 1) * interval_s
 
     async def _run_commands(self) -> None:
+        """One command after the other; those of meters that are known to be silent come last, and ever less often."""
+        loop = asyncio.get_running_loop()
         while True:
-            await self._ordered.wait()
             self._ordered.clear()
-            for meter, command in list(self._pending.items()):
-                if await self._carry_out(command) and self._pending.get(meter) is command:
-                    del self._pending[meter]
-            if self._pending:
-                await asyncio.sleep(self._pace.retry_s)
-                self._ordered.set()
+            waiting = self._next_command(loop.time())
+            if waiting is None:
+                due = min((each.due for each in self._waiting.values()), default=None)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await self._ordered.wait()
+                continue
+            meter = waiting.command.meter
+            if await self._carry_out(waiting.command):
+                if self._waiting.get(meter) is waiting:
+                    del self._waiting[meter]
+            else:
+                waiting.due = loop.time() + waiting.retry_s
+                waiting.retry_s = min(2 * waiting.retry_s, self._pace.retry_s_max)
+
+    def _next_command(self, now: float) -> Waiting | None:
+        due = [each for each in self._waiting.values() if each.due <= now]
+        return min(due, key=lambda each: (each.command.meter in self._silent, each.due), default=None)
 
     async def _carry_out(self, command: Command) -> bool:
         """Send a command; False if it has to wait for the line."""
@@ -181,19 +232,29 @@ class GatewaySession:
         except LineError as error:
             # It may have been carried out all the same; it is not sent again under this sequence.
             log.warning("command not accepted", action=command.action, error=str(error), **told)
-        taken = await self.read([meter])
-        if taken is not None:
-            await self._publish(taken)
+        await self._read_after_command(meter)
         return True
+
+    async def _read_after_command(self, meter: MeterOnLine) -> None:
+        """Read a meter again and hand that out at once.
+
+        What the running round has read so far goes out first: else an earlier reading of this meter would reach the
+        ledger after the later one.
+        """
+        taken = await self.read([meter])
+        early = None if self._gathering is None else self._gathering.take(self._clock.now_ms())
+        for each in (early, taken):
+            if each is not None:
+                await self._publish(each)
 
     async def _reachable(self, meter: MeterOnLine) -> bool:
         """Whether a meter can be commanded now: a command is claimed only when somebody is there to take it."""
         try:
             await self._line.ask(meter, Item.RELAY)
-        except (LineAway, NoAnswer) as error:
+        except LineError as error:
             log.info("command waits", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
+            if isinstance(error, NoAnswer):
+                self._silent.setdefault(meter.meter)
             return False
-        except LineError:
-            return False
+        self._silent.pop(meter.meter, None)
         return True
-

@@ -1,5 +1,6 @@
 """The front door for orders: shape checked, stamped, and into `office.orders` with the broker's acknowledgement."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -27,6 +28,36 @@ class Submitted:
 
     partition: int
     offset: int
+
+
+def read_order(text: str) -> dict[str, Any]:
+    """The JSON object that a text holds.
+
+    Raises:
+        MalformedError: It holds none, or one with a name twice: nobody could say which of the two is meant.
+    """
+    try:
+        order = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except MalformedError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise MalformedError("", f"is not JSON: {error}") from error
+    if not isinstance(order, dict):
+        raise MalformedError("", "is not a JSON object")
+    return order
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise MalformedError(name, "stands twice")
+        found[name] = value
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise MalformedError("", f"is not JSON: {name}")
 
 
 def check_order(order: Mapping[str, Any]) -> str:
@@ -57,6 +88,8 @@ class FrontDoor:
             enable_idempotence=True,
             linger_ms=1,
             allow_auto_create_topics=False,
+            # The library's own limit of 30 s would be added to every time that Kafka is away.
+            reconnect_backoff_max_ms=1000,
         )
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ BROADCAST = "999999999999"
 SHORTEST = 12
 _START, _END, _PREAMBLE, _OFFSET = 0x68, 0x16, 0xFE, 0x33
 _LENGTH_MAX = 200
+_DAMAGED_MAX = 4
 _OF_1997 = frozenset({0x01, 0x02, 0x04, 0x0A, 0x0C, 0x0F, 0x10})
 """Function codes of DL/T645-1997 that mean nothing or something else in the 2007 edition."""
 
@@ -159,9 +160,14 @@ def to_bcd(number: int) -> int:
 
 
 class Dlt645Cutter:
-    """Cuts a stream into valid frames: junk before a frame, damaged ones and preambles are passed over."""
+    """Cuts a stream into valid frames: junk before a frame, damaged ones and preambles are passed over.
+
+    Attributes:
+        damaged: Frames in all but their check value that came since it was last cleared, the first `_DAMAGED_MAX`.
+    """
 
     def __init__(self) -> None:
+        self.damaged: list[bytes] = []
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -181,12 +187,16 @@ class Dlt645Cutter:
             plausible = buffer[7] == _START and buffer[9] <= _LENGTH_MAX
             if plausible and len(buffer) < size:
                 return frames
-            if plausible and buffer[size - 1] == _END and sum(buffer[: size - 2]) & 0xFF == buffer[size - 2]:
+            ends = plausible and buffer[size - 1] == _END
+            if ends and sum(buffer[: size - 2]) & 0xFF == buffer[size - 2]:
                 frames.append(bytes(buffer[:size]))
                 del buffer[:size]
-            else:
-                del buffer[0]
+                continue
+            if ends and len(self.damaged) < _DAMAGED_MAX:
+                self.damaged.append(bytes(buffer[:size]))
+            del buffer[0]
 
     def clear(self) -> None:
-        """Forget what came of a frame that is not whole."""
+        """Forget what came of a frame that is not whole, and of damaged ones."""
         self._buffer.clear()
+        self.damaged.clear()

@@ -326,6 +326,7 @@ def test_orders_come_as_an_argument_a_file_or_lines(place: Place, orders: Tail, 
         pytest.param('{"order": "recharge", "account": "A1", "order_id": "R1", "amount": 5}', "amount", id="field"),
         pytest.param('{"order": "tick"', "line 2: is not JSON", id="no JSON"),
         pytest.param("[]", "line 2: is not a JSON object", id="no object"),
+        pytest.param('{"order": "tick", "order": "tick"}', "line 2: field 'order': stands twice", id="a name twice"),
     ],
 )
 def test_a_malformed_order_is_told_and_none_of_the_lines_is_sent(
