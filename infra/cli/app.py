@@ -9,6 +9,7 @@ from collectors.commands import order, recharge
 from infra.cli.background import down, supervise, up
 from infra.cli.run import run
 from infra.cli.status import status
+from infra.demo.commands import demo
 from infra.errors import InfraError
 from infra.settings import settings_faults
 from streams.commands import replay
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo)
 app.command()(up)
 app.command()(down)
 app.command()(status)
