@@ -40,9 +40,12 @@ from streams.records import (
 class InputRecord(Protocol):
     """What the ledger needs of a consumed Kafka record."""
 
-    offset: int
-    key: bytes | None
-    value: bytes | None
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
 
 
 class Site(MeterNumbers, Protocol):
@@ -55,6 +58,7 @@ class Site(MeterNumbers, Protocol):
     def meter_id(self, number: int) -> str: ...
     def account_id(self, number: int) -> str: ...
     def meter_route(self, number: int) -> tuple[str, str, str]: ...
+    def balances(self) -> dict[str, int]: ...
 
 
 OpenSite = Callable[[str, Mapping[str, bytes]], Site]
@@ -131,6 +135,10 @@ class Partition:
             readings=draft.readings,
             rejected=len(draft.rejected),
         )
+
+    def balances(self) -> dict[str, dict[str, int]]:
+        """Nano-yuan by site and account."""
+        return {name: site.balances() for name, site in self._sites.items()}
 
     def _take_order(self, record: InputRecord, draft: _Draft) -> None:
         position = Position(Source.ORDERS, record.offset)

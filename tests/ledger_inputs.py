@@ -26,9 +26,20 @@ def order(site: str, name: str, /, **fields: Any) -> bytes:
 
 
 def opening_orders(
-    site: str, gateways: Sequence[str], addresses: Sequence[int], *, template: str = MODBUS, recharge: str = "1000"
+    site: str,
+    gateways: Sequence[str],
+    addresses: Sequence[int],
+    *,
+    template: str = MODBUS,
+    recharge: str = "1000",
+    prefix: str = "",
 ) -> Iterator[bytes]:
-    """A time-of-use × tier tariff, and for every address behind every gateway a meter; two meters share an account."""
+    """A time-of-use × tier tariff, and for every address behind every gateway a meter; two meters share an account.
+
+    Args:
+        prefix: Of meters' and accounts' ids; the site's where it is empty.
+    """
+    prefix = prefix or site
     prices = {
         "peak": ["1.20", "1.30", "1.50"],
         "flat": ["0.70", "0.80", "1.00"],
@@ -37,7 +48,7 @@ def opening_orders(
     yield order(
         site,
         "set_tariff",
-        tariff="E1",
+        tariff=f"{prefix}-E",
         **{"from": "2025-01-01T00:00:00+08:00"},
         unit="kWh",
         cycle="month",
@@ -48,17 +59,17 @@ def opening_orders(
     number = 0
     for gateway in gateways:
         for address in addresses:
-            account = f"{site}-A{number // 2}"
+            account = f"{prefix}-A{number // 2}"
             if number % 2 == 0:
                 yield order(site, "open_account", account=account)
                 yield order(site, "recharge", account=account, order_id=f"{account}-R", amount=recharge)
             yield order(
                 site,
                 "install_meter",
-                meter=f"{site}-M{number}",
+                meter=f"{prefix}-M{number}",
                 account=account,
                 kind="electricity",
-                tariff="E1",
+                tariff=f"{prefix}-E",
                 register="0",
                 gateway=gateway,
                 address=str(address),
