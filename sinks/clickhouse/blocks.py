@@ -49,10 +49,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The postings that are written together, one span a partition at most; `number` rises by one a block."""
+    """The postings that are written together; `number` rises by one a block."""
 
     number: int
     spans: tuple[Span, ...]
+    """At most one a partition, by partition."""
+
+    def __post_init__(self) -> None:
+        partitions = [span.partition for span in self.spans]
+        if partitions != sorted(set(partitions)):
+            raise ValueError(f"spans of partitions {partitions}, not each one once and in order")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sinks.errors import AwayError, GapError
 IDLE_S: Final = 0.5
 """How long `gather` waits for a first record before it returns with nothing."""
 SILENCE_S: Final = 30.0
-"""After waiting so long without a record, Kafka is asked whether there are any."""
+"""How long postings that are there may take to come."""
 POLL_RECORDS: Final = 32
 """Records that are unpacked at a time, so that what waits behind a full block is small too."""
 FETCH_BYTES: Final = 32 << 20
@@ -49,6 +49,8 @@ class PostingsReader:
         self._bootstrap = bootstrap
         self._consumer = self._connect()
         self._silent_s = 0.0
+        self._ends: dict[Any, int] = {}
+        """The ends of the partitions when it was last silent for long."""
 
     def seek(self, positions: Mapping[int, int]) -> None:
         """See `Source.seek`."""
@@ -103,7 +105,10 @@ class PostingsReader:
         with closing(self._connect()) as consumer:
             _assign(consumer, firsts)
             records: list[Record] = []
+            deadline = time.monotonic() + SILENCE_S
             while any(consumer.position(place) < ends_by_partition[place.partition] for place in firsts):
+                if time.monotonic() > deadline:
+                    raise AwayError(f"Kafka did not give the postings of {len(spans)} spans in {SILENCE_S:.0f} s")
                 polled = _poll(consumer, IDLE_S)
                 records += (record for record in polled if record.offset < ends_by_partition[record.partition])
         return records
@@ -127,7 +132,7 @@ class PostingsReader:
             if end > begun:
                 spans.append(Span(place.partition, begun, end))
                 self._begun[place] = end
-        return tuple(spans)
+        return tuple(sorted(spans))
 
     def _check_silence(self) -> None:
         """Never wait for good on a consumer that has stopped asking."""
@@ -135,10 +140,11 @@ class PostingsReader:
             return
         self._silent_s = 0.0
         with _away():
-            ends = self._consumer.end_offsets(list(self._begun))
             positions = {place: self._consumer.position(place) for place in self._begun}
-        if waiting := [place.partition for place in ends if ends[place] > positions[place]]:
-            raise AwayError(f"Kafka has postings in partitions {waiting} that do not come")
+            silent = [place.partition for place, end in self._ends.items() if positions[place] < end]
+            if silent:
+                raise AwayError(f"Kafka had postings in partitions {silent} that did not come in {SILENCE_S:.0f} s")
+            self._ends = self._consumer.end_offsets(list(positions))
 
     def _connect(self) -> Any:
         with _away():
