@@ -94,6 +94,9 @@ class Numbered:
     def __getitem__(self, number: int) -> int:
         return int(self.take(np.array([number]))[0])
 
+    def __contains__(self, number: int) -> bool:
+        return number < len(self._values) and self._values[number] != _MISSING
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabularies:
@@ -138,14 +141,12 @@ class SiteRegistry:
         """Take a tariff version's tariff and the names of its bands."""
         self._tariffs.put(number, self._words.tariffs.code(tariff))
         codes = [self._words.bands.code(band) for band in bands]
-        try:
-            first = self._first_band[number]
-        except RegistryError:
+        if number not in self._first_band:
             self._first_band.put(number, len(self._bands))
             self._band_count.put(number, len(codes))
             self._bands.extend(codes)
-            return
-        if self._bands[first : first + len(codes)] != codes:
+        first = self._first_band[number]
+        if self._bands[first : first + self._band_count[number]] != codes:
             raise RegistryError(f"tariff version {number} comes again with other bands")
 
     def tariff_codes(self, versions: NDArray[np.uint16]) -> Codes:
