@@ -11,7 +11,8 @@ Decided here, where the text leaves it open:
   order, a reading, a final, and a `set_tariff` or `assign_tariff` that prices kept consumption. It is the last
   check of all. Such a reading leaves accepted value, held reading and flags as they were (Width).
 - A meter that a replacement took out of use is `closed` for readings and orders, like one of a closed account.
-- `replace_meter` without `ratio`, `digits` or max has their defaults (P5), not those of the old meter.
+- `replace_meter` without `ratio`, `digits` or max takes those of the old meter, as every field that the order
+  leaves out; the defaults of P5 are those of `install_meter`.
 - An account without recharge and deduction isn't wanted off by the balance rule, so `restore` isn't refused
   `arrears` there (P24, P33).
 - Parts without consumption are kept and priced like others; they count for `retroactive` (P13, P15).

@@ -117,6 +117,5 @@ def _check_bands(bands: dict[str, tuple[DayRange, ...]]) -> None:
     taken: set[int] = set()
     for day_range in (day_range for ranges in bands.values() for day_range in ranges):
         refuse_if(day_range.is_empty, "invalid")
-        minutes = {minute for minute in range(24 * 60) if day_range.holds(minute * MINUTE)}
-        refuse_if(bool(minutes & taken), "invalid")
-        taken |= minutes
+        refuse_if(bool(day_range.minutes() & taken), "invalid")
+        taken |= day_range.minutes()

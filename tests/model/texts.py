@@ -35,6 +35,12 @@ class DayRange:
         """Whether the start is the end, which no order may name (00:00-24:00 is the whole day)."""
         return self.start == self.end
 
+    def minutes(self) -> set[int]:
+        """Every minute of the day that the range holds."""
+        if self.start < self.end:
+            return set(range(self.start, self.end))
+        return set(range(self.start, 24 * 60)) | set(range(self.end))
+
     def holds(self, time_of_day: int) -> bool:
         """Whether the range holds this many milliseconds after local midnight."""
         start, end = self.start * MINUTE, self.end * MINUTE
