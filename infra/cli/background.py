@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from infra.endpoints import clickhouse_url, kafka_bootstrap, running
 from infra.logs import configure_logs
 from infra.settings import Settings
 from infra.supervisor import Event, Supervisor, SupervisorError
-from infra.supervisor.signals import Stopped, stop_on_signals
+from infra.supervisor.signals import Stopped, stop_on_signals, wait_until_stopped
 from infra.supervisor.supervisor import NAME
 
 STOP_S = 100
@@ -74,8 +73,7 @@ def supervise() -> None:
             supervisor.start()
             started.set()
             _say({"ready": NAME})
-            while True:
-                signal.pause()
+            wait_until_stopped()
     except Stopped:
         return
     except SupervisorError as error:

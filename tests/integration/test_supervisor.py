@@ -1,11 +1,12 @@
 """The supervisor over real processes: order, restarts, failures, and what is left when it is killed."""
 
+import contextlib
 import os
 import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -22,11 +23,11 @@ from tests.integration import supervised
 WAIT_S = 60
 
 SUPERVISE = """
-import signal, sys
+import sys
 from pathlib import Path
 from infra.settings import Settings
 from infra.supervisor import Supervisor
-from infra.supervisor.signals import Stopped, stop_on_signals
+from infra.supervisor.signals import Stopped, stop_on_signals, wait_until_stopped
 from tests.integration.test_supervisor import stand_ins
 
 stop_on_signals()
@@ -34,8 +35,7 @@ try:
     with Supervisor(Settings(), command=stand_ins(Path(sys.argv[1]))) as supervisor:
         supervisor.start()
         print(*(event.pid for event in supervisor.states().values()), flush=True)
-        while True:
-            signal.pause()
+        wait_until_stopped()
 except Stopped as stopped:
     print(stopped, flush=True)
 """
@@ -166,21 +166,24 @@ def test_a_listeners_fault_ends_nothing(own: Settings) -> None:
         assert {event.what for event in supervisor.states().values()} == {What.READY}
 
 
-def start_alone(own: Settings) -> tuple["subprocess.Popen[str]", list[psutil.Process]]:
+@contextlib.contextmanager
+def started_alone(own: Settings) -> Iterator[tuple["subprocess.Popen[str]", list[psutil.Process]]]:
     """A process with a supervisor in it, and the processes of its parts."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", SUPERVISE, str(own.data_dir)],
         env={**os.environ, **own.to_environment()},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    return process, [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        finally:
+            process.kill()
 
 
 def test_nothing_is_left_when_the_supervisor_is_killed(own: Settings) -> None:
-    process, parts = start_alone(own)
-    with process:
+    with started_alone(own) as (process, parts):
         assert len(parts) == len(PARTS) + 1
         process.kill()
     _, left = psutil.wait_procs(parts, timeout=WAIT_S)
@@ -191,13 +194,12 @@ def test_nothing_is_left_when_the_supervisor_is_killed(own: Settings) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_all_in_order(own: Settings, number: signal.Signals) -> None:
-    process, parts = start_alone(own)
-    with process:
+    with started_alone(own) as (process, parts):
         assert all(os.getsid(part.pid) != os.getsid(0) for part in parts), "Ctrl-C would reach them"
         process.send_signal(number)
         process.send_signal(signal.SIGINT)  # An impatient second one tears nothing.
         assert process.stdout is not None
         assert process.stdout.read().startswith("SIG")
-    assert process.returncode == 0
+        assert process.wait() == 0
     assert notes(own)[-1][0] == "end"
     assert len([what for what, _ in notes(own) if what == "end"]) == len(parts)
