@@ -3,9 +3,10 @@
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from kafka.errors import KafkaError
 
 from collectors.orders.front_door import FrontDoor, check_order, read_order
 from infra.clock import load_clock
@@ -22,7 +23,10 @@ def order(
     if bool(text) == (file is not None):
         _fail("give an order, or --file")
     if file is not None:
-        lines = file.read_text("utf-8").splitlines()
+        try:
+            lines = file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            _fail(f"{file}: {error}")
     else:
         lines = sys.stdin.read().splitlines() if text == "-" else [text]
     orders = []
@@ -46,8 +50,14 @@ def recharge(
     """Recharge an account."""
     identity = order_id or f"cli-{uuid.uuid4().hex}"
     fields = {"account": account, "order_id": identity, "amount": amount, "channel": channel}
-    _submit([{"order": "recharge", "site": site, **fields}])
+    given = {"order": "recharge", "site": site, **fields}
+    try:
+        check_order(given)
+    except MalformedError as error:
+        _fail(str(error))
+    # Told first: whoever is not told of the acknowledgement sends it again under this one, and it is booked once.
     typer.echo(f"order_id {identity}")
+    _submit([given])
 
 
 def _submit(orders: list[dict[str, Any]]) -> None:
@@ -59,8 +69,10 @@ def _submit(orders: list[dict[str, Any]]) -> None:
                 typer.echo(f"taken in at partition {place.partition}, offset {place.offset}")
     except (MalformedError, EndpointError) as error:
         _fail(str(error))
+    except KafkaError as error:
+        _fail(f"not acknowledged by Kafka, so it may be in or not; an order_id is booked once: {error}", status=1)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, status: int = 2) -> NoReturn:
     typer.echo(message, err=True)
-    raise typer.Exit(2)
+    raise typer.Exit(status)

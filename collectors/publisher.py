@@ -7,9 +7,12 @@ failed is sent again.
 
 import asyncio
 import concurrent.futures
+import contextlib
+import functools
 
 import structlog
 from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from collectors.wire.round import Round, encode_round
 from infra.topics import MAX_RECORD_BYTES, METER_FRAMES, partition_of
@@ -17,6 +20,8 @@ from infra.topics import MAX_RECORD_BYTES, METER_FRAMES, partition_of
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
+_BLOCK_MS = 10_000
+_CLOSE_S = 10.0
 
 
 class RoundPublisher:
@@ -29,6 +34,7 @@ class RoundPublisher:
             acks="all",
             enable_idempotence=True,
             linger_ms=2,
+            max_block_ms=_BLOCK_MS,
             batch_size=1 << 18,
             max_request_size=MAX_RECORD_BYTES,
             allow_auto_create_topics=False,
@@ -37,6 +43,7 @@ class RoundPublisher:
         )
         self._partitions = partitions
         self._slots = asyncio.Semaphore(in_flight_max)
+        self._unacknowledged = 0
         # The producer may block while it looks for Kafka, so it has a thread of its own; one, to keep the order.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "publisher")
 
@@ -45,6 +52,7 @@ class RoundPublisher:
         record, key = encode_round(taken), taken.site.encode()
         partition = partition_of(key, self._partitions)
         async with self._slots:
+            self._unacknowledged += 1
             while True:
                 try:
                     await self._send(key, record, partition)
@@ -56,15 +64,22 @@ class RoundPublisher:
                     return
 
     async def close(self) -> None:
-        """Deliver what is under way, and end."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._producer.close)
+        """Deliver what is under way, and end; what Kafka does not take in time is given up, and said so."""
+        close = functools.partial(self._producer.close, timeout=_CLOSE_S)
+        with contextlib.suppress(KafkaTimeoutError):
+            await asyncio.get_running_loop().run_in_executor(self._thread, close)
         self._thread.shutdown()
+        # The last acknowledgements are on their way from the producer's thread.
+        await asyncio.sleep(0)
+        if self._unacknowledged:
+            log.warning("ended before Kafka acknowledged all rounds", rounds=self._unacknowledged)
 
     async def _send(self, key: bytes, record: bytes, partition: int) -> None:
         loop = asyncio.get_running_loop()
         delivered: asyncio.Future[None] = loop.create_future()
 
         def settle(error: BaseException | None) -> None:
+            self._unacknowledged -= error is None
             if not delivered.done():
                 if error is None:
                     delivered.set_result(None)

@@ -121,9 +121,11 @@ def _meter(place: str, link: str, entry: _Meter) -> MeterOnLine:
         raise RegistryError(f"{place}: template {entry.template!r} is not one of {', '.join(TEMPLATES)}")
     if (template.protocol == "modbus-tcp") != (link == "modbus-tcp"):
         raise RegistryError(f"{place}: template {entry.template} speaks {template.protocol}, the link is {link}")
-    limit = 247 if link == "modbus-tcp" else 999_999_999_999
-    if not (entry.address.isascii() and entry.address.isdigit() and int(entry.address) <= limit):
-        raise RegistryError(f"{place}: address {entry.address!r} is no number up to {limit}")
+    # The numbers beyond are those of broadcasts: a command to one would be for all meters of the line.
+    first, last = (1, 247) if link == "modbus-tcp" else (0, 999_999_999_998)
+    digits = entry.address.isascii() and entry.address.isdigit() and len(entry.address) <= 12
+    if not (digits and first <= int(entry.address) <= last):
+        raise RegistryError(f"{place}: address {entry.address!r} is no number from {first} to {last}")
     return MeterOnLine(entry.meter, int(entry.address), template)
 
 

@@ -61,15 +61,17 @@ class ModbusLine:
 
     async def _exchange(self, request: bytes, number: int, unit: int, function: int) -> bytes:
         reader, writer = await self._connected()
+        limit = asyncio.timeout(self._timeout_s)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with limit:
                 writer.write(request)
                 await writer.drain()
                 frame = await self._answer(reader, number, unit, function)
-        except TimeoutError:
-            # What comes later carries the old transaction and is dropped.
-            raise NoAnswer(f"unit {unit} did not answer in {self._timeout_s} s") from None
         except (OSError, FrameError) as error:
+            # The kernel ends a dead connection with a TimeoutError too; that one needs a new connection.
+            if isinstance(error, TimeoutError) and limit.expired():
+                # What comes later carries the old transaction and is dropped.
+                raise NoAnswer(f"unit {unit} did not answer in {self._timeout_s} s") from None
             await self.close()
             raise LineError(f"connection lost: {error}") from error
         return frame

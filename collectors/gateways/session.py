@@ -251,6 +251,9 @@ class GatewaySession:
         """Whether a meter can be commanded now: a command is claimed only when somebody is there to take it."""
         try:
             await self._line.ask(meter, Item.RELAY)
+        except Refused:
+            # It answers; that it does not tell its relay is no reason not to command it.
+            pass
         except LineError as error:
             log.info("command waits", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
             if isinstance(error, NoAnswer):

@@ -111,11 +111,20 @@ class FrontDoor:
         return self.submit_all([order])[0]
 
     def submit_all(self, orders: list[Mapping[str, Any]]) -> list[Submitted]:
-        """Send orders in their order; all are checked before the first is sent."""
+        """Send orders in their order; all are checked before the first is sent.
+
+        Raises:
+            MalformedError: An order is not in the ledger's language, or its own `at` is ahead of the clock: a site's
+                time never goes back, so one order from the future would put all that follows there.
+        """
         sites = [check_order(order) for order in orders]
+        now = self._clock.now_ms()
+        for order in orders:
+            if "at" in order and (parse_time(order["at"]) or 0) > now:
+                raise MalformedError("at", f"is ahead of the clock, which shows {format_time(now)}")
         sent = []
         for site, order in zip(sites, orders, strict=True):
-            stamped = {"at": format_time(self._clock.now_ms()), **order, "site": site}
+            stamped = {"at": format_time(now), **order, "site": site}
             partition = partition_of(site.encode(), self._partitions)
             value = msgspec.json.encode(stamped)
             sent.append(self._producer.send(OFFICE_ORDERS, key=site.encode(), value=value, partition=partition))

@@ -10,13 +10,14 @@ import pytest
 from collectors.gateways.command import Command, CommandError, read_command
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.wire.answers import read_supply
-from collectors.wire.dlt645 import RELAY, Dlt645Frame
+from collectors.wire.dlt645 import READ, RELAY, Dlt645Frame
 from collectors.wire.round import Round
 from infra.ports import HOST
 from streams.core.localtime import format_time
 from streams.core.outcome import Supply
 from tests.integration.collector_lines import (
     NOON_MS,
+    STATUS_WORD_3,
     Dlt645Meter,
     ScriptedGateway,
     SetClock,
@@ -177,6 +178,20 @@ async def test_a_command_whose_answer_is_lost_is_not_sent_again(tmp_path: Path) 
         run.session.order(command(2, "restore"))
         assert supply_of(await run.next_round()) is Supply.ON
         assert bench.relay_orders() == [TRIP, CLOSE]
+
+
+@awaited
+async def test_a_meter_that_does_not_tell_its_relay_is_commanded_all_the_same(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+
+        def untold(request: Dlt645Frame) -> Iterable[bytes]:
+            return [bench.meter.refuse(READ)] if request.di == STATUS_WORD_3 else answer(request)
+
+        bench.gateway.script = untold
+        run.session.order(command(1))
+        assert frames_of(await run.next_round(), "relay") == {}
+        assert bench.relay_orders() == [TRIP]
 
 
 @awaited

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from collectors.publisher import RoundPublisher
@@ -269,6 +270,31 @@ def test_rounds_wait_while_kafka_is_away_and_none_is_lost(own: Settings) -> None
                 stored += [decode_round(record.value).collected_at - NOON_MS for record in records]
         consumer.close()
         assert sorted(stored) == list(range(10))
+    finally:
+        stop_part(server)
+
+
+def test_a_publisher_ends_while_kafka_is_away(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how many rounds were given up, and does not wait for Kafka for ever."""
+    monkeypatch.setattr("collectors.publisher._CLOSE_S", 0.5)
+    server = start_part(own, "kafka")
+
+    async def publish() -> None:
+        publisher = RoundPublisher(kafka_bootstrap(own), partitions=own.partitions)
+        await publisher.publish(_round(0))
+        assert await asyncio.to_thread(stop_part, server) == 0
+        waiting = [asyncio.create_task(publisher.publish(_round(number))) for number in (1, 2)]
+        await asyncio.wait(waiting, timeout=0.5)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        with capture_logs() as logs:
+            await publisher.close()
+        assert [line["rounds"] for line in logs if line["log_level"] == "warning"] == [2]
+
+    try:
+        ensure_topics(kafka_bootstrap(own), own)
+        asyncio.run(publish())
     finally:
         stop_part(server)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
@@ -183,6 +184,20 @@ async def test_a_broken_connection_is_opened_anew(tmp_path: Path, said: bytes) -
             taken = await run.session.read([meter_at(3)])
     assert taken is not None
     assert list(frames_of(taken, "energy")) == [3], "the second try of the same meter was on a new connection"
+
+
+@awaited
+async def test_a_connection_that_the_kernel_gave_up_is_opened_anew() -> None:
+    """The other end has lost its power: the kernel's time-out is no meter's silence."""
+    async with peer(lambda request: [energy(request, 4)]) as port:
+        line = ModbusLine(HOST, port)
+        await line.ask(meter_at(3), Item.ENERGY)
+        assert line._streams is not None
+        line._streams[0].set_exception(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+        with pytest.raises(LineError, match="connection lost"):
+            await line.ask(meter_at(3), Item.ENERGY)
+        assert read_register(await line.ask(meter_at(3), Item.ENERGY), meter_at(3).template, 3) == 40
+        await line.close()
 
 
 @awaited

@@ -93,13 +93,17 @@ def test_the_dial_in_port_is_any_free_one_of_the_loopback_if_it_is_not_said(tmp_
         ),
         pytest.param(
             lambda g: g[0]["meters"][0].update(address="248"),
-            "gateway S1-G01, meter S1-M1: address '248' is no number up to 247",
+            "gateway S1-G01, meter S1-M1: address '248' is no number from 1 to 247",
             id="unit too high",
         ),
         pytest.param(
             lambda g: g[1]["meters"][0].update(address="1000000000000"),
             "gateway S1-G02, meter S1-M3: address '1000000000000'",
             id="thirteen digits",
+        ),
+        pytest.param(lambda g: g[0]["meters"][0].update(address="0"), "meter S1-M1: address '0'", id="all units"),
+        pytest.param(
+            lambda g: g[1]["meters"][0].update(address="9" * 12), "meter S1-M3: address '9+'", id="all meters"
         ),
         pytest.param(lambda g: g[0]["meters"][0].update(address="1A"), "meter S1-M1: address '1A'", id="no digits"),
         pytest.param(lambda g: g[0]["meters"][0].update(address="-1"), "meter S1-M1: address '-1'", id="negative"),
