@@ -75,6 +75,18 @@ def check_order(order: Mapping[str, Any]) -> str:
     return site
 
 
+def stamp_order(order: Mapping[str, Any], *, site: str, now: int) -> dict[str, Any]:
+    """An order with its site, and with the time `now` (ms) unless it brings its own.
+
+    Raises:
+        MalformedError: Its own time is ahead: a site's time never goes back, so one order from the future would put all
+            that follows there.
+    """
+    if "at" in order and (parse_time(order["at"]) or 0) > now:
+        raise MalformedError("at", f"is ahead of the clock, which shows {format_time(now)}")
+    return {"at": format_time(now), **order, "site": site}
+
+
 class FrontDoor:
     """Takes orders in; a context manager."""
 
@@ -114,19 +126,15 @@ class FrontDoor:
         """Send orders in their order; all are checked before the first is sent.
 
         Raises:
-            MalformedError: An order is not in the ledger's language, or its own `at` is ahead of the clock: a site's
-                time never goes back, so one order from the future would put all that follows there.
+            MalformedError: An order is not in the ledger's language, or its own `at` is ahead of the clock.
         """
         sites = [check_order(order) for order in orders]
         now = self._clock.now_ms()
-        for order in orders:
-            if "at" in order and (parse_time(order["at"]) or 0) > now:
-                raise MalformedError("at", f"is ahead of the clock, which shows {format_time(now)}")
+        stamped = [stamp_order(order, site=site, now=now) for site, order in zip(sites, orders, strict=True)]
         sent = []
-        for site, order in zip(sites, orders, strict=True):
-            stamped = {"at": format_time(now), **order, "site": site}
+        for site, order in zip(sites, stamped, strict=True):
             partition = partition_of(site.encode(), self._partitions)
-            value = msgspec.json.encode(stamped)
+            value = msgspec.json.encode(order)
             sent.append(self._producer.send(OFFICE_ORDERS, key=site.encode(), value=value, partition=partition))
         taken = [future.get(timeout=_ACKNOWLEDGED_S) for future in sent]
         return [Submitted(place.partition, place.offset) for place in taken]

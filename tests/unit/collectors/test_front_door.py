@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from collectors.orders.front_door import check_order
+from collectors.orders.front_door import check_order, stamp_order
 from streams.core.errors import MalformedError
 
 RECHARGE = {"order": "recharge", "account": "A1", "order_id": "R1", "amount": "12.50", "channel": "counter"}
@@ -45,3 +45,15 @@ def test_a_malformed_order_is_refused_by_the_field(change: dict[str, Any], field
     with pytest.raises(MalformedError) as refused:
         check_order(RECHARGE | change)
     assert refused.value.field == field
+
+
+def test_an_order_is_stamped_unless_it_brings_its_time() -> None:
+    assert stamp_order(RECHARGE, site="S2", now=0) == RECHARGE | {"site": "S2", "at": "1970-01-01T08:00:00+08:00"}
+    own = RECHARGE | {"at": "1970-01-01T00:00:00Z"}
+    assert stamp_order(own, site="S2", now=0) == own | {"site": "S2"}
+
+
+def test_an_order_from_the_future_is_refused() -> None:
+    with pytest.raises(MalformedError) as refused:
+        stamp_order(RECHARGE | {"at": "1970-01-01T00:00:00.001Z"}, site="S1", now=0)
+    assert refused.value.field == "at"
