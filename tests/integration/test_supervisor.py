@@ -112,6 +112,20 @@ def test_a_part_that_is_killed_comes_back(supervisor: Supervisor, events: "queue
         assert supervisor.restarts() == {"ledger-1": 1, "kafka": 1}
 
 
+def test_a_part_that_is_stopped_stays_away_alone(own: Settings, supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start()
+        supervisor.stop_member("collector")
+        assert notes(own)[-1] == ["end", "collector"]
+        states = {member: event.what for member, event in supervisor.states().items()}
+        assert states.pop("collector") is What.STOPPED
+        assert set(states.values()) == {What.READY}
+        assert supervisor.send_signal("collector", signal.SIGKILL) is None
+        supervisor.stop_member("collector")
+    assert [name for what, name in notes(own) if what == "end"].count("collector") == 1
+    assert supervisor.restarts() == {}
+
+
 def test_a_part_that_does_not_start_is_told_with_its_last_words(own: Settings, supervisor: Supervisor) -> None:
     (own.data_dir / "sink.fails").touch()
     with pytest.raises(SupervisorError, match=r"(?s)sink does not start \(exit status 3\).*cannot find its spoon"):
