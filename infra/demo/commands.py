@@ -1,5 +1,6 @@
 """`sluice demo`."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -31,6 +32,8 @@ def demo(
     if keep and not (once or faults):
         raise typer.BadParameter("goes with --once; without it the data are always kept", param_hint="--keep")
     configure_logs("error")
+    # kafka-python calls its own looking for brokers an error when a client is closed meanwhile; what fails is raised.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     console = Console()
     stop_on_signals()
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from infra.demo.checks.commands import Outage
+from infra.demo.checks.commands import Backlog
 from infra.demo.checks.runs import Kill
 from infra.demo.errors import DemoError
 from infra.demo.patience import Patience
@@ -70,7 +70,7 @@ class Faults:
         self._patience = patience
         self._told = told
         self.kills: list[Kill] = []
-        self.outages: list[Outage] = []
+        self.backlogs: list[Backlog] = []
 
     def kill(self, member: str) -> Killed:
         """Kill a part that runs.
@@ -78,7 +78,7 @@ class Faults:
         Raises:
             DemoError: It does not run.
         """
-        commands = self._ends(GATEWAY_COMMANDS)
+        commands = self._progress.ends_of(GATEWAY_COMMANDS)
         pid = self._supervisor.send_signal(member, signal.SIGKILL)
         if pid is None:
             raise DemoError(f"{member} does not run, so it cannot be killed")
@@ -91,10 +91,7 @@ class Faults:
         if back is not None and killed.member == LEDGER:
             ends = self._progress.ends()
             working = bool(self._patience.wait_for(lambda: reached(self._progress.ledger(), ends) or None))
-            self.outages.append(Outage(killed.commands, self._ends(METER_FRAMES)))
+            self.backlogs.append(Backlog(killed.commands, self._progress.ends_of(METER_FRAMES)))
         pid, ready_at = back if back is not None and working else (None, time.monotonic())
         self.kills.append(Kill(killed.member, killed.pid, pid, ready_at - killed.at))
         self._told.say(f"{killed.member} {'is at work again' if working else 'did not come back in time'}")
-
-    def _ends(self, topic: str) -> dict[int, int]:
-        return {place.partition: end for place, end in self._progress.ends(topic).items()}

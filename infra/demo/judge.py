@@ -10,7 +10,7 @@ from collectors.gateways.command import read_command
 from collectors.wire.templates import TEMPLATES
 from infra.clock import ScaledClock, load_clock
 from infra.demo.checks.check import Check
-from infra.demo.checks.commands import CommandKey, Outage, Place, Stamped, check_commands, check_latency
+from infra.demo.checks.commands import Backlog, CommandKey, Place, Stamped, check_commands, check_latency
 from infra.demo.checks.money import (
     AccountMoney,
     check_balances,
@@ -43,6 +43,7 @@ class Run:
     """A run that is over.
 
     Attributes:
+        backlogs: When the ledger had to catch up.
         wanted_kills: By part, how often it was to be killed.
         sink_is_done: Whether the sink has written the last posting.
     """
@@ -50,7 +51,7 @@ class Run:
     played: Played
     sink_is_done: bool
     kills: Sequence[Kill] = ()
-    outages: Sequence[Outage] = ()
+    backlogs: Sequence[Backlog] = ()
     wanted_kills: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -63,18 +64,19 @@ def judge(settings: Settings, run: Run, truth: TruthClient) -> list[Check]:
         tables = Tables(client)
         return [
             *check_kills(run.kills, run.wanted_kills),
-            *_judge_readings(frames, books, tables),
+            *judge_readings(frames, books, tables),
             *_judge_meters(settings, tables, truth),
             *check_supply(run.played.story, tables.demo_account(DEMO)),
             *_judge_commands(settings, run, frames, read_topic(bootstrap, GATEWAY_COMMANDS), tables),
             check_drained(
                 input_ends((METER_FRAMES, frames), (OFFICE_ORDERS, orders)), books.next, sink_is_done=run.sink_is_done
             ),
-            *_judge_money(orders, books, tables),
+            *judge_money(orders, books, tables),
         ]
 
 
-def _judge_readings(frames: Sequence[TopicRecord], books: Books, tables: Tables) -> list[Check]:
+def judge_readings(frames: Sequence[TopicRecord], books: Books, tables: Tables) -> list[Check]:
+    """Rounds in Kafka against rows in ClickHouse."""
     sent = decode_frames(frames, books.sites)
     refused = tables.refused_readings()
     return [
@@ -114,11 +116,12 @@ def _judge_commands(
         opened_ms = _real_ms(clock, run.played.opened_at_ms) - cut
     return [
         check_commands([key for key, _ in sent], tables.command_keys()),
-        check_latency(caused, arrived_ms=arrived, sent=dict(sent), outages=run.outages, opened_ms=opened_ms),
+        check_latency(caused, arrived_ms=arrived, sent=dict(sent), backlogs=run.backlogs, opened_ms=opened_ms),
     ]
 
 
-def _judge_money(orders: Sequence[TopicRecord], books: Books, tables: Tables) -> list[Check]:
+def judge_money(orders: Sequence[TopicRecord], books: Books, tables: Tables) -> list[Check]:
+    """Orders, ClickHouse's rows and the ledger's pages against each other."""
     accounts: dict[str, AccountMoney] = {}
     for account, balance in books.balances().items():
         accounts.setdefault(account, AccountMoney()).ledger = balance
@@ -130,13 +133,18 @@ def _judge_money(orders: Sequence[TopicRecord], books: Books, tables: Tables) ->
         accounts.setdefault(account, AccountMoney()).deducted = amount
     for account, balance in tables.last_balances().items():
         accounts.setdefault(account, AccountMoney()).last = balance
-    checks = [check_recharges(accounts), check_balances(accounts), check_last_balances(accounts)]
     last = tables.last_readings().get(DEMO.meter)
-    if last is None:
-        return checks
-    deducted = accounts[f"{DEMO.site}/{DEMO.account}"].deducted
-    energy_wh = last.register - tables.registered_wh(DEMO)
-    return [*checks, check_price(energy_wh=energy_wh, price_nano=_price_nano(DEMO.price), deducted=deducted)]
+    demo = accounts.get(f"{DEMO.site}/{DEMO.account}", AccountMoney())
+    return [
+        check_recharges(accounts),
+        check_balances(accounts),
+        check_last_balances(accounts),
+        check_price(
+            energy_wh=None if last is None else last.register - tables.registered_wh(DEMO),
+            price_nano=_price_nano(DEMO.price),
+            deducted=demo.deducted,
+        ),
+    ]
 
 
 def _price_nano(price: str) -> int:

@@ -1,6 +1,7 @@
 """The virtual property group moves in: the orders that open its accounts and install its meters, sent once."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from collectors.orders.front_door import FrontDoor
@@ -28,13 +29,15 @@ def move_in(settings: Settings) -> int:
     if sent.exists():
         return 0
     orders = initial_orders(settings)
-    with open_front_door(settings) as door:
-        door.submit_all(list(orders))
+    send_orders(settings, orders)
     sent.parent.mkdir(parents=True, exist_ok=True)
     sent.write_text(json.dumps({"orders": len(orders), "at": datetime.now(UTC).isoformat()}) + "\n")
     return len(orders)
 
 
-def open_front_door(settings: Settings) -> FrontDoor:
-    """The front door of the running pipeline, by the fleet's clock."""
-    return FrontDoor(kafka_bootstrap(settings), partitions=settings.partitions, clock=load_clock(settings.data_dir))
+def send_orders(settings: Settings, orders: Sequence[Order]) -> None:
+    """Send orders in; returns when the broker has them."""
+    with FrontDoor(
+        kafka_bootstrap(settings), partitions=settings.partitions, clock=load_clock(settings.data_dir)
+    ) as door:
+        door.submit_all(list(orders))

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from infra.clock import load_clock
 from infra.demo.checks.check import Check
+from infra.demo.checks.commands import Backlog
 from infra.demo.errors import DemoError
 from infra.demo.evidence.tables import Tables
 from infra.demo.evidence.topics import read_topic
 from infra.demo.faults import WANTED, Faults, ReadyTimes
 from infra.demo.judge import Run, judge
-from infra.demo.move_in import move_in
+from infra.demo.move_in import initial_orders, send_orders
 from infra.demo.once_place import once_place
 from infra.demo.patience import Patience
 from infra.demo.progress import Progress, reached
@@ -28,7 +29,7 @@ from infra.fleet.truth import TruthClient
 from infra.settings import Settings
 from infra.supervisor import Event, Supervisor
 from infra.supervisor.signals import Stopped
-from infra.topics import LEDGER_POSTINGS, OFFICE_ORDERS
+from infra.topics import LEDGER_POSTINGS, METER_FRAMES, OFFICE_ORDERS
 
 ROUNDS: Final = 6
 """How often each gateway is polled at least once the accounts are open."""
@@ -80,17 +81,16 @@ class _Stage:
 def _run(settings: Settings, told: Told, console: Console, *, with_faults: bool) -> list[Check]:
     with _stage(settings, told) as stage:
         _check_empty(stage)
-        orders = move_in(settings)
-        told.say(f"{orders:,} orders: accounts, meters, first recharges")
+        backlog = _move_in(stage)
         rounds_ms = load_clock(settings.data_dir).now_ms() + ROUNDS * settings.poll_interval_s * 1000
         faults = _faults(stage) if with_faults else None
         played = Player(settings, stage.truth, stage.patience, told, faults).play()
         _await_reading(stage, played)
         _await_rounds(stage, rounds_ms)
         sink_is_done = _drain(stage)
-        run = Run(played, sink_is_done)
+        run = Run(played, sink_is_done, backlogs=(backlog,))
         if faults is not None:
-            run = Run(played, sink_is_done, tuple(faults.kills), tuple(faults.outages), WANTED)
+            run = Run(played, sink_is_done, tuple(faults.kills), (backlog, *faults.backlogs), WANTED)
         checks = judge(settings, run, stage.truth)
         show_checks(console, checks)
         failed = sum(not check.held for check in checks)
@@ -130,6 +130,29 @@ def _check_empty(stage: _Stage) -> None:
         )
 
 
+def _move_in(stage: _Stage) -> Backlog:
+    """Open all accounts, that of the demo when the others are there: its cut shall find the ledger at its usual pace.
+
+    Returns:
+        The time in which the others were opened.
+    """
+    orders = initial_orders(stage.settings)
+    own = [order for order in orders if order.get("account") == DEMO.account]
+    send_orders(stage.settings, [order for order in orders if order not in own])
+    stage.told.say(f"{len(orders):,} orders: accounts, meters, first recharges")
+    _catch_up(stage)
+    backlog = Backlog({}, stage.progress.ends_of(METER_FRAMES))
+    send_orders(stage.settings, own)
+    stage.told.say(f"all accounts are open, {DEMO.account} with {DEMO.first_recharge} yuan")
+    return backlog
+
+
+def _catch_up(stage: _Stage) -> None:
+    """Wait until the ledger has taken what is there now."""
+    ends = stage.progress.ends()
+    stage.patience.wait_for(lambda: reached(stage.progress.ledger(), ends) or None)
+
+
 def _faults(stage: _Stage) -> Faults:
     return Faults(stage.supervisor, stage.ready, stage.progress, stage.patience, stage.told)
 
@@ -152,8 +175,7 @@ def _await_rounds(stage: _Stage, rounds_ms: int) -> None:
 def _drain(stage: _Stage) -> bool:
     """Stop polling and wait until all that came in is written; returns whether the sink has come to the end."""
     stage.supervisor.stop_member(COLLECTOR)
-    ends = stage.progress.ends()
-    stage.patience.wait_for(lambda: reached(stage.progress.ledger(), ends) or None)
+    _catch_up(stage)
     postings = read_topic(kafka_bootstrap(stage.settings), LEDGER_POSTINGS)
     written = {posting.partition: posting.offset + 1 for posting in postings}
 

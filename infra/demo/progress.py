@@ -55,6 +55,10 @@ class Progress:
         found = self._admin.list_partition_offsets(asked, isolation_level=_COMMITTED)
         return {Place(tp.topic, tp.partition): int(at.offset) for tp, at in found.items() if at.offset > 0}
 
+    def ends_of(self, topic: str) -> Mapping[int, int]:
+        """Where the partitions of a topic end."""
+        return {place.partition: end for place, end in self.ends(topic).items()}
+
     def ledger(self) -> Offsets:
         """What the ledger has acknowledged of its inputs, which it does when it has written what it made of it."""
         found: Mapping[TopicPartition, Any] = self._admin.list_group_offsets(LEDGER_GROUP).get(LEDGER_GROUP, {})

@@ -5,7 +5,7 @@ from typing import Final
 
 from infra.demo.checks.supply import CLOSED, DARK_MS, OPEN, Look, Story
 from infra.demo.faults import LEDGER, SINK, Faults, Killed
-from infra.demo.move_in import open_front_door
+from infra.demo.move_in import Order, send_orders
 from infra.demo.patience import Patience
 from infra.demo.told import Told
 from infra.fleet.property import DEMO
@@ -16,6 +16,15 @@ RECHARGE_YUAN: Final = "20.00"
 """At 0.80 yuan/kWh and 3 kW good for eight virtual hours, so that it lasts for the rest of a run."""
 LIT_WH: Final = 10
 """The step in which the register is shown."""
+
+_RECHARGE: Final[Order] = {
+    "order": "recharge",
+    "site": DEMO.site,
+    "account": DEMO.account,
+    "order_id": "demo-recharge",
+    "amount": RECHARGE_YUAN,
+    "channel": "demo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +68,7 @@ class Player:
         self._await_back(killed)
         # 2. The sink is killed as it writes what the ledger has caught up with, the ledger with an order on its way.
         killed = [self._faults.kill(SINK)] if self._faults else []
-        with open_front_door(self._settings) as door:
-            door.submit(
-                {
-                    "order": "recharge",
-                    "site": DEMO.site,
-                    "account": DEMO.account,
-                    "order_id": "demo-recharge",
-                    "amount": RECHARGE_YUAN,
-                    "channel": "demo",
-                }
-            )
+        send_orders(self._settings, [_RECHARGE])
         self._told.say(f"{DEMO.account} is recharged with {RECHARGE_YUAN} yuan")
         killed += [self._faults.kill(LEDGER)] if self._faults else []
         restored = self._await(CLOSED)

@@ -35,19 +35,19 @@ class Stamped(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outage:
-    """A time without a ledger, in offsets by partition, which no clock can shift.
+class Backlog:
+    """A time in which the ledger had to catch up, in offsets by partition, which no clock can shift.
 
     Attributes:
-        commands: Where `gateway.commands` ended when the ledger was killed.
-        frames: Where `meter.frames` ended when the next one had caught up.
+        commands: Where `gateway.commands` ended when it began.
+        frames: Where `meter.frames` ended when the ledger had caught up.
     """
 
     commands: Mapping[int, int]
     frames: Mapping[int, int]
 
     def delays(self, command: Place, cause: Place) -> bool:
-        """Whether the command came after the kill, of a round that came before the ledger had caught up."""
+        """Whether the command came after the beginning, of a round that came before the end."""
         return command.offset >= self.commands.get(command.partition, 0) and cause.offset < self.frames.get(
             cause.partition, 0
         )
@@ -72,7 +72,7 @@ def check_latency(
     *,
     arrived_ms: Mapping[Place, int],
     sent: Mapping[CommandKey, Stamped],
-    outages: Sequence[Outage],
+    backlogs: Sequence[Backlog],
     opened_ms: int | None,
 ) -> Check:
     """From frame to command it takes less than a second, by Kafka's clock: the median over the commands.
@@ -81,7 +81,7 @@ def check_latency(
         caused: The commands that frames caused, and the record of `meter.frames` that did.
         arrived_ms: When Kafka took each round.
         sent: The commands in `gateway.commands`.
-        outages: Commands that waited until a killed ledger had a successor are told apart.
+        backlogs: Commands that waited in one are told apart.
         opened_ms: From the frame to the open relay of the demo account's meter; only shown.
     """
     took: list[int] = []
@@ -89,13 +89,13 @@ def check_latency(
     for key, cause in caused.items():
         if key in sent and cause in arrived_ms:
             command = sent[key]
-            delayed = any(outage.delays(command.place, cause) for outage in outages)
+            delayed = any(backlog.delays(command.place, cause) for backlog in backlogs)
             (waited if delayed else took).append(command.at_ms - arrived_ms[cause])
     found = _latency(took)
     if opened_ms is not None:
         found += f"; the demo account's relay was open after {opened_ms / 1000:.3f} s"
     if waited:
-        found += f"; without a ledger {_latency(waited)}"
+        found += f"; while it caught up {_latency(waited)}"
     return Check("from frame to command in under one second", bool(took) and 0 <= median(took) < LATENCY_MS_MAX, found)
 
 

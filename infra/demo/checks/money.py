@@ -66,20 +66,20 @@ def check_last_balances(accounts: Mapping[str, AccountMoney]) -> Check:
     )
 
 
-def check_price(*, energy_wh: int, price_nano: int, deducted: int) -> Check:
+def check_price(*, energy_wh: int | None, price_nano: int, deducted: int) -> Check:
     """The demo account, at one price, paid exactly for what its meter shows.
 
     Args:
-        energy_wh: From the register at installation to the last one in ClickHouse.
+        energy_wh: From the register at installation to the last one in ClickHouse; None without any reading.
         price_nano: For a Wh.
     """
+    name = "the demo account paid for what its meter shows"
+    if energy_wh is None:
+        return Check(name, False, "its meter has no reading")
     due = energy_wh * price_nano
     relation = "=" if due == deducted else "≠"
-    return Check(
-        "the demo account paid for what its meter shows",
-        due == deducted,
-        f"{energy_wh:,} Wh at {price_nano:,} nano-yuan: {yuan(due)} {relation} {yuan(deducted)} deducted",
-    )
+    found = f"{energy_wh:,} Wh at {price_nano:,} nano-yuan: {yuan(due)} {relation} {yuan(deducted)} deducted"
+    return Check(name, due == deducted, found)
 
 
 def _equal(
