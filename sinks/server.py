@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Final
 
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 PART: Final = "sink"
 BLOCK_BYTES: Final = 16 << 20
-"""Of postings in one block: some 200,000 readings, and what bounds the sink's memory."""
+"""Of postings in one block: some 200,000 readings. It bounds the memory: two blocks at most are held."""
 LINGER_S: Final = 0.5
 """How long a block waits for more postings: what a row is late at most when little comes."""
 RETRY_S: Final = (0.1, 10.0)
@@ -82,6 +83,7 @@ def _opened(settings: Settings, claimed_by: str) -> Iterator[Sink]:
     store = ClickHouseStore(clickhouse_url(settings), sink=SINK)
     with closing(store):
         reader = PostingsReader(kafka_bootstrap(settings), LEDGER_POSTINGS, block_bytes=BLOCK_BYTES, linger_s=LINGER_S)
-        with closing(reader):
+        # Left in the opposite order: what is being gathered ends before the reader is closed.
+        with closing(reader), ThreadPoolExecutor(max_workers=1, thread_name_prefix="gather") as ahead:
             blocks = Blocks(store, sink=SINK, claimed_by=claimed_by, clock=time.monotonic)
-            yield Sink(blocks=blocks, source=reader, load_registry=store.registry)
+            yield Sink(blocks=blocks, source=reader, load_registry=store.registry, ahead=ahead)

@@ -1,6 +1,7 @@
 """The sink's loop without its edges: gather postings, claim a block, write it; after an error, look and finish."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +10,7 @@ import structlog
 from sinks.clickhouse.blocks import Block, Blocks, Progress, Span
 from sinks.clickhouse.columns import table_rows
 from sinks.clickhouse.registry import Registry
-from sinks.clickhouse.tables import Posted
+from sinks.clickhouse.tables import Posted, TableRows
 from sinks.errors import SinkError
 from streams.postings import PostingsError, decode_postings
 
@@ -54,17 +55,36 @@ class Source(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The next spans and their rows."""
+
+    spans: tuple[Span, ...]
+    tables: Sequence[TableRows]
+
+
 class Sink:
     """Writes postings block by block. `recover` comes first; after an error, a new sink begins with it again.
 
     Args:
         load_registry: Gives everything that finished blocks introduced, as it is when called.
+        ahead: Gathers the next block's postings and makes its rows while the last one's are written; without it
+            one comes after the other. To be shut down before the source is closed.
     """
 
-    def __init__(self, *, blocks: Blocks, source: Source, load_registry: Callable[[], Registry]) -> None:
+    def __init__(
+        self,
+        *,
+        blocks: Blocks,
+        source: Source,
+        load_registry: Callable[[], Registry],
+        ahead: Executor | None = None,
+    ) -> None:
         self._blocks = blocks
         self._source = source
         self._load_registry = load_registry
+        self._ahead = ahead
+        self._next: Future[Prepared] | None = None
         self._registry = Registry()
         self._progress = Progress(finished=0, positions={}, unfinished=None)
 
@@ -80,7 +100,8 @@ class Sink:
         block = self._progress.unfinished
         if block is not None:
             log.info("finishing a block", block=block.number, partitions=len(block.spans))
-            self._write(block, self._source.read(block.spans), begun_before=True)
+            tables = self._rows(self._source.read(block.spans))
+            self._write(block, tables, begun_before=True)
         self._source.seek(self._progress.positions)
 
     def step(self) -> int:
@@ -90,19 +111,27 @@ class Sink:
             AwayError: As of `recover`.
             SinkError: As of `recover`; `AnotherSinkError` among them.
         """
-        gathered = self._source.gather()
-        if not gathered.spans:
+        prepared = self._prepare() if self._next is None else self._next.result()
+        if self._ahead is not None:
+            self._next = self._ahead.submit(self._prepare)
+        if not prepared.spans:
             return 0
-        block = Block(self._progress.finished + 1, gathered.spans)
+        block = Block(self._progress.finished + 1, prepared.spans)
         self._blocks.claim(block)
-        return self._write(block, gathered.records, begun_before=False)
+        return self._write(block, prepared.tables, begun_before=False)
 
-    def _write(self, block: Block, records: Sequence[Record], *, begun_before: bool) -> int:
-        tables = table_rows([posted(record) for record in records], self._registry)
+    def _prepare(self) -> Prepared:
+        gathered = self._source.gather()
+        return Prepared(gathered.spans, self._rows(gathered.records))
+
+    def _rows(self, records: Sequence[Record]) -> list[TableRows]:
+        return table_rows([posted(record) for record in records], self._registry) if records else []
+
+    def _write(self, block: Block, tables: Sequence[TableRows], *, begun_before: bool) -> int:
         rows = self._blocks.write(block, tables, begun_before=begun_before)
         ends = {span.partition: span.next for span in block.spans}
         self._progress = Progress(block.number, {**self._progress.positions, **ends}, None)
-        log.debug("block written", block=block.number, records=len(records), rows=rows)
+        log.debug("block written", block=block.number, rows=rows)
         return rows
 
 
