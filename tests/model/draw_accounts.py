@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.model.generator import World
 
 CENT = NANO // 100
-AMOUNTS = ("10", "5", "5.00", "20", "0.01", "100", "37.5", "1", "2.50")
+AMOUNTS = ("10", "5", "5.00", "20", "0.01", "100", "37.5", "1", "2.50", "1000", "200")
 BAD_AMOUNTS = ("0", "-1", "0.001", "1000000000", "-0", "10.005")
 WIDE_AMOUNTS = ("999999999.99", "-999999999.99")
 PROTECTED: tuple[list[str], ...] = (
@@ -59,11 +59,11 @@ def money_order(world: World) -> None:
             if world.chance(0.3):
                 order["channel"] = world.luck.choice(("counter", "wechat"))
         case "refund":
-            order["amount"] = _amount(world, account, -1)
+            order["amount"] = "0.01" if world.chance(0.3) else _amount(world, account, -1)
         case "reverse":
             taken = [*world.site.till.taken, "nothing"]
             own = [each for each, what in world.site.till.taken.items() if what.account == account_id]
-            order["of"] = world.luck.choice(own if own and world.chance(0.7) else taken)
+            order["of"] = world.luck.choice(own if own and world.chance(0.8) else taken)
         case _:
             sign = world.luck.choice(("", "-"))
             order["amount"] = _amount(world, account, 0) if world.chance(0.4) else sign + world.luck.choice(AMOUNTS)

@@ -87,14 +87,15 @@ def install_meter(world: World) -> None:
         "kind": kind,
         **_device(world, kind),
     }
-    if world.chance(0.85):
+    if world.chance(0.8):
         order["tariff"] = _some_tariff(world, kind)
     world.write(order)
 
 
 def assign_tariff(world: World) -> None:
     """Another tariff for a meter, its first one or the same one again."""
-    meter_id = some_meter_id(world)
+    without = [each for each, assignments in world.site.book.assignments.items() if not assignments]
+    meter_id = world.luck.choice(without) if without and world.chance(0.6) else some_meter_id(world)
     meter = world.site.meters.get(meter_id)
     kind = meter.device.kind if meter else "electricity"
     world.write({"order": "assign_tariff", "meter": meter_id, "tariff": _some_tariff(world, kind)})

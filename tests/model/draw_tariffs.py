@@ -26,8 +26,10 @@ PRICES = ("0", "0.5", "0.50", "1", "1", "2", "0.35", "1.2", "0.000001", "2.12345
 WIDE_PRICES = ("999999999", "999999.999999", "30000")
 
 
-def set_tariff(world: World, name: str | None = None) -> None:
+def set_tariff(world: World, name: str | None = None, *, starts_late: bool = False) -> None:
     """A version of a tariff, of any one if none is named; nearly always a sound one."""
+    if name is None and world.chance(0.6):
+        name = _awaited(world)
     name = name or world.luck.choice((*KWH_TARIFFS, *KWH_TARIFFS, *M3_TARIFFS))
     bands = copy.deepcopy(world.luck.choice(BANDS))
     tiers = world.luck.choice(TIERS)
@@ -36,7 +38,7 @@ def set_tariff(world: World, name: str | None = None) -> None:
     order: dict[str, Any] = {
         "order": "set_tariff",
         "tariff": name,
-        "from": world.write_time(_start(world, name)),
+        "from": world.write_time(world.now + 60 * DAY if starts_late else _start(world, name)),
         "unit": "m3" if name in M3_TARIFFS else "kWh",
         "cycle": world.luck.choice(("month", "month", "year", "none")),
         "components": {
@@ -51,6 +53,18 @@ def set_tariff(world: World, name: str | None = None) -> None:
     if world.chance(0.08):
         _spoil(world, order)
     world.write(order)
+
+
+def _awaited(world: World) -> str | None:
+    """A tariff that has priced nothing yet and that a meter with unpriced consumption waits for, if there is one."""
+    names = [
+        name
+        for meter in world.site.meters.values()
+        if meter.open_intervals
+        for _, name in world.site.book.assignments[meter.meter_id]
+        if name not in world.site.priced_until
+    ]
+    return world.luck.choice(names) if names else None
 
 
 def _start(world: World, name: str) -> int:

@@ -143,15 +143,15 @@ def draw(seed: int) -> World:
     while len(world.lines) < size:
         world.move_on()
         action = world.luck.random()
-        if action < 0.52:
+        if action < 0.51:
             _read_some(world)
-        elif action < 0.66:
+        elif action < 0.65:
             draw_accounts.money_order(world)
-        elif action < 0.74:
+        elif action < 0.73:
             draw_meters.control(world)
-        elif action < 0.79:
+        elif action < 0.77:
             draw_accounts.set_policy(world)
-        elif action < 0.85:
+        elif action < 0.84:
             draw_tariffs.set_tariff(world)
         elif action < 0.885:
             draw_meters.assign_tariff(world)
@@ -178,6 +178,8 @@ def generate(seed: int) -> list[str]:
 def _begin(world: World) -> None:
     """Tariffs, accounts and meters to begin with; now and then something of them is missing."""
     draw_tariffs.set_tariff(world, "E1")
+    if world.chance(0.25):
+        draw_tariffs.set_tariff(world, "E2", starts_late=True)
     if world.chance(0.6):
         draw_tariffs.set_tariff(world)
     if world.chance(0.3):
