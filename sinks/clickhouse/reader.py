@@ -151,6 +151,8 @@ class PostingsReader:
             return KafkaConsumer(
                 bootstrap_servers=self._bootstrap,
                 bootstrap_timeout_ms=5000,
+                # A broker that was away for long is not waited for much longer than it was.
+                reconnect_backoff_max_ms=1000,
                 client_id="sluice-sink",
                 group_id=None,
                 enable_auto_commit=False,

@@ -41,7 +41,10 @@ class World:
 
     def _new_producer(self) -> Any:
         producer = KafkaProducer(
-            bootstrap_servers=kafka_bootstrap(self.settings), transactional_id="test-ledger", compression_type="lz4"
+            bootstrap_servers=kafka_bootstrap(self.settings),
+            transactional_id="test-ledger",
+            compression_type="lz4",
+            reconnect_backoff_max_ms=1000,
         )
         producer.init_transactions()
         return producer
