@@ -18,6 +18,7 @@ Ledger = Callable[[Iterable[str]], dict[str, Any]]
 CORE_DIFFERS = {
     "158-order-of-commands-of-one-account": "a command ordered by hand goes before those judged in the same line",
     "159-what-does-not-fit-is-refused-last": "a closing is tried for width before it is found incomplete",
+    "163-late-part-of-a-replaced-meter-after-its-successor": "a replaced meter's position holds its successor's too",
 }
 
 
