@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from clickhouse_driver import Client
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
 
 from infra.endpoints import clickhouse_url, kafka_bootstrap
 from infra.settings import Settings
-from infra.topics import LEDGER_GROUP, METER_FRAMES, OFFICE_ORDERS
+from infra.topics import LEDGER_STATE, METER_FRAMES, OFFICE_ORDERS
 from sinks.clickhouse.positions import positions
+from streams.records import NEXT_KEY, decode_next
 
 INPUTS: Final = (METER_FRAMES, OFFICE_ORDERS)
 
 _COMMITTED: Final = 1
 """Kafka's number for reading only what is committed."""
+_POLL_MS: Final = 200
 
 
 class Place(NamedTuple):
@@ -44,6 +46,18 @@ class Progress:
             bootstrap_servers=kafka_bootstrap(settings).split(","), client_id="sluice-demo-progress"
         )
         self._client = Client.from_url(clickhouse_url(settings))
+        self._state = KafkaConsumer(
+            bootstrap_servers=kafka_bootstrap(settings).split(","),
+            client_id="sluice-demo-progress",
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            check_crcs=False,
+        )
+        self._places = [TopicPartition(LEDGER_STATE, number) for number in range(self._partitions)]
+        self._state.assign(self._places)
+        self._state.seek_to_beginning(*self._places)
+        self._taken: dict[Place, int] = {}
 
     def ends(self, *topics: str) -> Offsets:
         """Where topics end; without any named, the ledger's two inputs."""
@@ -60,9 +74,21 @@ class Progress:
         return {place.partition: end for place, end in self.ends(topic).items()}
 
     def ledger(self) -> Offsets:
-        """What the ledger has acknowledged of its inputs, which it does when it has written what it made of it."""
-        found: Mapping[TopicPartition, Any] = self._admin.list_group_offsets(LEDGER_GROUP).get(LEDGER_GROUP, {})
-        return {Place(tp.topic, tp.partition): int(at.offset) for tp, at in found.items() if at.offset > 0}
+        """What the ledger has taken of its inputs, by its own state.
+
+        Not by its consumer group: offsets that a killed worker had not committed yet stay behind until the next
+        record of their partition.
+        """
+        ends = self._state.end_offsets(self._places)
+        # The last offset may be a transaction's marker, which is never handed out: the position passes it.
+        while any(self._state.position(place) < end for place, end in ends.items()):
+            for place, records in self._state.poll(timeout_ms=_POLL_MS).items():
+                for record in records:
+                    if record.key == NEXT_KEY:
+                        after = decode_next(record.value)
+                        self._taken[Place(METER_FRAMES, place.partition)] = after.frames
+                        self._taken[Place(OFFICE_ORDERS, place.partition)] = after.orders
+        return dict(self._taken)
 
     def sink(self) -> Mapping[int, int]:
         """The posting that the sink writes next, by partition."""
@@ -70,6 +96,7 @@ class Progress:
 
     def close(self) -> None:
         self._admin.close()
+        self._state.close()
         self._client.disconnect()
 
     def __enter__(self) -> Self:
