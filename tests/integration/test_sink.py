@@ -174,11 +174,12 @@ def test_a_stop_and_a_start_lose_and_repeat_nothing(world: World, chance: random
     world.check()
 
 
-def test_kill_9_of_the_sink_at_any_moment(world: World, chance: random.Random) -> None:
-    feeder = threading.Thread(target=world.feed, args=(60, random.Random(chance.random())))
+@pytest.mark.parametrize("kills", [4, pytest.param(40, marks=pytest.mark.fuzz)])
+def test_kill_9_of_the_sink_at_any_moment(world: World, chance: random.Random, kills: int) -> None:
+    feeder = threading.Thread(target=world.feed, args=(12 * kills, random.Random(chance.random())))
     feeder.start()
     before = world.log().count("finishing a block") if (world.settings.log_dir / "sink.log").exists() else 0
-    for _ in range(6):
+    for _ in range(kills):
         sink = world.start_sink()
         # Kills at a chance moment are what is tested; nothing is waited for.
         time.sleep(chance.uniform(0, 1.5))
@@ -191,14 +192,15 @@ def test_kill_9_of_the_sink_at_any_moment(world: World, chance: random.Random) -
     assert world.log().count("finishing a block") > before, "no kill fell into a block"
 
 
-def test_kill_9_of_clickhouse_while_the_sink_writes(world: World, chance: random.Random) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.fuzz)])
+def test_kill_9_of_clickhouse_while_the_sink_writes(world: World, chance: random.Random, kills: int) -> None:
     sink = world.start_sink()
-    feeder = threading.Thread(target=world.feed, args=(50, random.Random(chance.random())))
+    feeder = threading.Thread(target=world.feed, args=(20 * kills, random.Random(chance.random())))
     feeder.start()
-    for number in range(3):
+    for number in range(kills):
         time.sleep(chance.uniform(0, 2))
         kill(world.clickhouse)
-        if number == 2:
+        if number == kills - 1:
             kill(sink)
         world.clickhouse = start_part(world.settings, "clickhouse")
     sink = world.start_sink()
@@ -229,7 +231,7 @@ def test_two_sinks_at_once(world: World, chance: random.Random, tmp_path: Path) 
         partitions=PARTITIONS,
     )
     running = [world.start_sink(), world.start_sink(elsewhere)]
-    feeder = threading.Thread(target=world.feed, args=(40, random.Random(chance.random())))
+    feeder = threading.Thread(target=world.feed, args=(25, random.Random(chance.random())))
     feeder.start()
     ended: subprocess.Popen[str] | None = None
     deadline = time.monotonic() + CAUGHT_UP_S
@@ -257,7 +259,7 @@ def test_a_stopped_sink_that_wakes_behind_another(world: World, chance: random.R
         partitions=PARTITIONS,
     )
     first = world.start_sink()
-    feeder = threading.Thread(target=world.feed, args=(30, random.Random(chance.random())))
+    feeder = threading.Thread(target=world.feed, args=(20, random.Random(chance.random())))
     feeder.start()
     time.sleep(chance.uniform(0, 1))
     first.send_signal(signal.SIGSTOP)
