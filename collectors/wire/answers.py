@@ -27,7 +27,7 @@ def read_register(frame: bytes, template: Template, address: int) -> int:
 
 
 def read_supply(frame: bytes, template: Template, address: int) -> Supply:
-    """What a frame of the item `relay` tells of the meter's supply; UNKNOWN where the meter decides by itself.
+    """What a frame of the item `relay` tells of the meter's supply; UNKNOWN where it cannot be told.
 
     Raises:
         FrameError: As for `read_register`.
@@ -35,6 +35,8 @@ def read_supply(frame: bytes, template: Template, address: int) -> Supply:
     item = template.relay
     if template.protocol == "modbus-tcp":
         words = _modbus_words(frame, address, item.words)
+        if words[0] == item.automatic:
+            return Supply.ON
         return {item.off: Supply.OFF, item.on: Supply.ON}.get(words, Supply.UNKNOWN)
     value = _dlt645_value(frame, address, item.start, item.words)
     is_open = int.from_bytes(value, "little") >> item.off_bit & 1

@@ -69,6 +69,9 @@ def decode_supply(block: Block, template: Template) -> tuple[Bytes, Good]:
         for code, expected in ((Supply.ON, item.on), (Supply.OFF, item.off)):
             if len(expected) == item.words:
                 supply[(words == np.frombuffer(_big_endian(expected), np.uint8)).all(axis=1)] = code
+        if item.automatic is not None:
+            first = words[:, 0].astype(np.int64) << 8 | words[:, 1]
+            supply[first == item.automatic] = Supply.ON
     else:
         good, value = _dlt645_values(frames, block.addresses, item.start)
         is_open = value[:, item.off_bit // 8] >> (item.off_bit % 8) & 1

@@ -36,8 +36,9 @@ class RegisterItem:
 class RelayItem:
     """The item `relay`: where supply is read back, and how it is commanded.
 
-    On Modbus the block of `words` words from `start` is read and written; supply is off where the words equal `off` and
-    on where they equal anything else that the meter may say. On DL/T645 bit `off_bit` of the status word `start` is set
+    On Modbus the block of `words` words from `start` is read and written; supply is off where the words equal `off`,
+    and on where they equal `on` or where the first is `automatic`: nobody forces the meter, so a cut that was ordered
+    has not come through and is to be sent again. On DL/T645 bit `off_bit` of the status word `start` is set
     where the relay is open; `cut` and `restore` are the command bytes N1 of control code 1C.
     """
 
@@ -45,6 +46,7 @@ class RelayItem:
     words: int
     off: tuple[int, ...] = ()
     on: tuple[int, ...] = ()
+    automatic: int | None = None
     off_bit: int = 0
     cut: int = 0
     restore: int = 0

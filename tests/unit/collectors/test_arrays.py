@@ -78,7 +78,7 @@ def test_what_the_words_and_bits_mean() -> None:
     acrel, generic = TEMPLATES["ddsy1352"], TEMPLATES["dlt645-2007"]
     energy = modbus.encode_read_answer(1, 17, (0x0001, 0x86A0))
     assert read_register(energy, acrel, 17) == 1_000_000
-    for words, supply in (((1, 1), 2), ((1, 0), 1), ((0, 0), 0)):
+    for words, supply in (((1, 1), 2), ((1, 0), 1), ((0, 0), 1), ((0, 1), 1), ((1, 2), 0)):
         assert read_supply(modbus.encode_read_answer(1, 17, words), acrel, 17) == supply
     answer = bytes.fromhex("681290785634126891083333343389674533 5416".replace(" ", ""))
     assert read_register(answer, generic, 123456789012) == 1_234_560

@@ -38,7 +38,7 @@ def test_the_example_of_a_round() -> None:
     registers, readable = decode_registers(energy, template)
     assert registers.tolist() == [1_000_000, 10_000]
     assert readable.all()
-    assert decode_supply(relay, template)[0].tolist() == [Supply.UNKNOWN, Supply.OFF]
+    assert decode_supply(relay, template)[0].tolist() == [Supply.ON, Supply.OFF]
 
 
 def test_the_example_of_a_registry(tmp_path: Path) -> None:
