@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streams.core.outcome import Source
+from streams.decode import InputRecord
 from streams.errors import GapError
-from streams.partition import InputRecord
 
 
 class Delivery(Protocol):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from collectors.wire.round import Round, RoundError, decode_round
 from infra.topics import (
     FRAMES_REJECTED,
     GATEWAY_COMMANDS,
@@ -18,10 +17,11 @@ from infra.topics import (
     OFFICE_NOTICES,
     partition_of,
 )
+from streams.columns import MeterNumbers
 from streams.core.errors import MalformedError
 from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import ReadingBatch
-from streams.decode import MeterNumbers, read_rounds
+from streams.decode import InputRecord, RoundReader
 from streams.errors import GapError
 from streams.log import Output
 from streams.postings import Inputs, Postings, Span, cut_postings, encode_postings
@@ -35,17 +35,6 @@ from streams.records import (
     read_site,
     rejected_value,
 )
-
-
-class InputRecord(Protocol):
-    """What the ledger needs of a consumed Kafka record."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class Site(MeterNumbers, Protocol):
@@ -110,7 +99,10 @@ class Partition:
         self.next = start
         self._partitions = partitions
         self._open_site = open_site
-        self._sites = {site: open_site(site, of_site) for site, of_site in _by_site(pages).items()}
+        self._sites: dict[str, Site] = {}
+        self._readers: dict[str, RoundReader] = {}
+        for site, of_site in _by_site(pages).items():
+            self._add(site, of_site)
 
     def take(self, orders: Sequence[InputRecord], frames: Sequence[InputRecord]) -> Batch:
         """Fold a batch. The memory is then ahead of what is stored until `Batch.outputs` is written.
@@ -149,40 +141,34 @@ class Partition:
                 raise MalformedError("site", f"differs from the record's key {name!r}")
             site.take_order(order, at=at, position=position)
         except MalformedError as error:
-            self._reject(record, draft, position, reason="malformed", detail=str(error), data=record.value or b"")
+            self._reject(record.key or b"", draft, position, reason="malformed", detail=str(error), data=record.value)
 
     def _take_frames(self, records: Sequence[InputRecord], draft: _Draft) -> None:
-        """All rounds of a site go to it together, so that its arrays are long also where gateways are
-        small."""
-        by_site: dict[str, list[tuple[int, Round]]] = {}
-        keys: dict[str, bytes] = {}
+        """All rounds of a site go to it together, so that its arrays are long also where gateways are small."""
+        by_site: dict[str, list[InputRecord]] = {}
         for record in records:
             try:
                 name, _ = self._site_of(record, draft)
-                taken = decode_round(record.value or b"")
-                if taken.site != name:
-                    raise MalformedError("site", f"differs from the record's key {name!r}")
-            except (MalformedError, RoundError) as error:
+            except MalformedError as error:
                 position = Position(Source.FRAMES, record.offset)
-                self._reject(record, draft, position, reason="malformed", detail=str(error), data=record.value or b"")
-                continue
-            by_site.setdefault(name, []).append((record.offset, taken))
-            keys[name] = record.key or b""
-        for name, rounds in by_site.items():
-            site = self._sites[name]
-            found = read_rounds(site, rounds)
-            for frame in found.rejected:
-                value = rejected_value(
-                    reason=frame.reason,
-                    detail=frame.detail,
-                    position=Position(Source.FRAMES, frame.offset, frame.line),
-                    partition=self.number,
-                    data=frame.data,
+                self._reject(
+                    record.key or b"", draft, position, reason="malformed", detail=str(error), data=record.value
                 )
-                draft.rejected.append(Output(FRAMES_REJECTED, self.number, keys[name], value))
+                continue
+            by_site.setdefault(name, []).append(record)
+        for name, rounds in by_site.items():
+            found = self._readers[name].read(rounds)
+            for frame in found.rejected:
+                position = Position(Source.FRAMES, frame.offset, frame.line)
+                self._reject(name.encode(), draft, position, reason=frame.reason, detail=frame.detail, data=frame.data)
             draft.unknown[name] = found.unknown
             draft.readings += len(found.batch)
-            site.take_readings(found.batch)
+            self._sites[name].take_readings(found.batch)
+
+    def _add(self, name: str, pages: Mapping[str, bytes]) -> Site:
+        site = self._sites[name] = self._open_site(name, pages)
+        self._readers[name] = RoundReader(name, site)
+        return site
 
     def _site_of(self, record: InputRecord, draft: _Draft) -> tuple[str, Site]:
         """The site that a record is for, made if it is new.
@@ -198,22 +184,15 @@ class Partition:
             proper = partition_of(name.encode(), self._partitions)
             if proper != self.number:
                 raise MalformedError("key", f"{name!r} belongs in partition {proper}")
-            site = self._sites[name] = self._open_site(name, {})
+            site = self._add(name, {})
         draft.sites[name] = site
         return name, site
 
     def _reject(
-        self,
-        record: InputRecord,
-        draft: _Draft,
-        position: Position,
-        *,
-        reason: str,
-        detail: str,
-        data: bytes | memoryview,
+        self, key: bytes, draft: _Draft, position: Position, *, reason: str, detail: str, data: bytes | None
     ) -> None:
-        value = rejected_value(reason=reason, detail=detail, position=position, partition=self.number, data=data)
-        draft.rejected.append(Output(FRAMES_REJECTED, self.number, record.key or b"", value))
+        value = rejected_value(reason=reason, detail=detail, position=position, partition=self.number, data=data or b"")
+        draft.rejected.append(Output(FRAMES_REJECTED, self.number, key, value))
 
     def _settle(self, draft: _Draft, inputs: Inputs, sequence: int) -> list[Output]:
         """What the batch's sites give out, and what of them is stored.

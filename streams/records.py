@@ -131,7 +131,7 @@ def notice_value(notice: Notice, *, site: str, account: str, partition: int) -> 
     )
 
 
-def rejected_value(*, reason: str, detail: str, position: Position, partition: int, data: bytes | memoryview) -> bytes:
+def rejected_value(*, reason: str, detail: str, position: Position, partition: int, data: bytes) -> bytes:
     """The value of a `frames.rejected` record: the bytes as they came, in hexadecimal."""
     return _encode_json(
         {
@@ -139,7 +139,7 @@ def rejected_value(*, reason: str, detail: str, position: Position, partition: i
             "reason": reason,
             "detail": detail,
             **_cause(position, partition),
-            "bytes": bytes(data).hex(),
+            "bytes": data.hex(),
         }
     )
 

@@ -64,7 +64,12 @@ class LedgerConsumer(driver.Consumer):
             # Another rebalance has taken the partition while its ledger opened; it closes that, and calls again.
             self.log.info("assignment changed while its ledgers opened")
             return
-        self._committed_offset.update(starts)
+        for tp, start in starts.items():
+            # Acknowledged anew, so that Faust commits it: a worker that was killed between its commit and Faust's left
+            # the group's offset behind, and lag monitoring would never see it catch up while nothing new comes.
+            self._committed_offset.pop(tp, None)
+            self._acked[tp] = [start - 1] if start else []
+            self._acked_index[tp] = {start - 1} if start else set()
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
         """Hand over what is fetched, a list a partition, until the consumer or its fetcher stops."""

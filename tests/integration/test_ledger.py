@@ -65,6 +65,7 @@ class Cluster:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._kafka = start_part(settings, "kafka")
         self.bootstrap = kafka_bootstrap(settings)
         self.topics = Topics(self.bootstrap, PARTITIONS)
         self.feed = Feed(self.bootstrap, PARTITIONS, SITES)
@@ -116,10 +117,13 @@ class Cluster:
         """Wait until everything that was sent is taken."""
         self.wait_until(lambda: self.taken() == self.sent())
 
+    def wait_for_all_or_the_end_of(self, worker: Worker) -> None:
+        self.wait_until(lambda: worker.process.poll() is not None or self.taken() == self.sent())
+
     def wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            dead = all(worker.process.poll() is not None for worker in self._workers)
+            dead = all(worker.process.poll() is not None for worker in self._workers) and not condition()
             if dead or time.monotonic() > deadline:
                 logs = "\n".join(f"{worker.log.name}: {worker.log.read_text()[-2000:]}" for worker in self._workers)
                 pytest.fail(f"{'no worker runs' if dead else 'waited too long'}\n{logs}")
@@ -130,6 +134,12 @@ class Cluster:
         found = [replay(self.topics, number, PARTITIONS) for number in range(PARTITIONS)]
         assert sum(one.readings for one in found) > 0
         assert {site for one in found for site in one.balances} == set(SITES)
+
+    def restart_kafka(self) -> None:
+        """Kill Kafka with -9 and start it again, on the same ports."""
+        self._kafka.kill()
+        self._kafka.wait()
+        self._kafka = start_part(self.settings, "kafka")
 
     def kill_workers(self) -> None:
         for worker in self._workers:
@@ -142,6 +152,7 @@ class Cluster:
         self.feed.close()
         self.topics.close()
         self._tail.close()
+        stop_part(self._kafka)
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +160,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kafka of these tests' own: they read whole topics, which others' records would spoil."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("ledger"), kafka="", partitions=PARTITIONS)
     lend_jars(settings.data_dir)
-    server = start_part(settings, "kafka")
+    cluster = Cluster(settings)
     try:
-        cluster = Cluster(settings)
         cluster.feed.open_sites()
         yield cluster
-        cluster.close()
     finally:
-        stop_part(server)
+        cluster.close()
 
 
 @pytest.fixture
@@ -221,6 +230,47 @@ def test_a_worker_that_was_frozen_past_its_session_ends_without_doubling_anythin
     cluster.wait_for_all()
     cluster.stop(other)
     cluster.check()
+
+
+def test_kill_9_of_kafka_changes_nothing(cluster: Cluster) -> None:
+    worker = cluster.start()
+    for _ in range(2):
+        cluster.feed.send_rounds(60)
+        cluster.wait_for_progress(1)
+        cluster.restart_kafka()
+        # It may have seen nothing of it; one that lost an answer ends, and is started again.
+        cluster.wait_for_all_or_the_end_of(worker)
+        if worker.process.poll() is not None:
+            assert worker.exit_status() == FAILED
+            worker = cluster.start()
+    cluster.wait_for_all()
+    cluster.stop(worker)
+    cluster.check()
+
+
+def test_the_groups_offsets_reach_the_stored_ones_though_nothing_new_comes(cluster: Cluster) -> None:
+    cluster.feed.send_rounds(5)
+    worker = cluster.start()
+    cluster.wait_for_all()
+    worker.signal(signal.SIGKILL)
+    worker.exit_status()
+    worker = cluster.start()
+    admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+
+    def committed() -> dict[int, tuple[int, int]]:
+        offsets = admin.list_group_offsets(APPLICATION)[APPLICATION]
+        found = {place: offset.offset for place, offset in offsets.items()}
+        return {
+            number: (
+                found.get(TopicPartition(METER_FRAMES, number), 0),
+                found.get(TopicPartition(OFFICE_ORDERS, number), 0),
+            )
+            for number in range(PARTITIONS)
+        }
+
+    cluster.wait_until(lambda: committed() == cluster.sent())
+    admin.close()
+    cluster.stop(worker)
 
 
 def test_a_group_offset_beyond_the_stored_one_passes_nothing_over(cluster: Cluster) -> None:

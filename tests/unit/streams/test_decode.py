@@ -1,16 +1,25 @@
-"""Rounds read together give what each meter answered, in order, with supply joined and nothing lost."""
+"""Rounds read together give what each meter answered, in order, with supply joined and nothing lost.
 
-from collections.abc import Mapping
+Every case is read twice: by a reader that sees the gateways for the first time, and by one that knows their layouts.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collectors.wire.round import Block, Round, decode_round
+from collectors.wire.round import Block, Round, decode_round, encode_round
+from streams import decode as module
 from streams.core.outcome import Supply
-from streams.decode import Readings, read_rounds
+from streams.decode import Readings, RoundReader, read_rounds
 from tests.ledger_inputs import BEGIN_MS, DLT645, MODBUS, energy_frames, energy_round, relay_frames
+
+SITE = "S1"
+ON, OFF, UNKNOWN = Supply.ON, Supply.OFF, Supply.UNKNOWN
 
 
 @dataclass
@@ -26,12 +35,27 @@ class KnownMeters:
 METERS = KnownMeters({("G1", 1): 10, ("G1", 2): 11, ("G1", 3): 12, ("G2", 1): 20, ("G3", 161): 30, ("G3", 162): 31})
 
 
-def modbus_round(gateway: str, addresses: list[int], registers: list[int], *, at: int = BEGIN_MS) -> Round:
-    return decode_round(energy_round("S1", gateway, at=at, addresses=addresses, registers=registers))
+@dataclass
+class Record:
+    offset: int
+    value: bytes | None
+    key: bytes | None = SITE.encode()
 
 
-def blocks_round(*blocks: Block, gateway: str = "G1", at: int = BEGIN_MS) -> Round:
-    return Round("S1", gateway, at, blocks)
+Read = Callable[..., Readings]
+
+
+def read_first(*records: tuple[int, bytes | None]) -> Readings:
+    return RoundReader(SITE, METERS).read([Record(*record) for record in records])
+
+
+def read_again(*records: tuple[int, bytes | None]) -> Readings:
+    reader = RoundReader(SITE, METERS)
+    reader.read([Record(*record) for record in records])
+    return reader.read([Record(*record) for record in records])
+
+
+twice = pytest.mark.parametrize("read", [pytest.param(read_first, id="first"), pytest.param(read_again, id="again")])
 
 
 def energy(addresses: list[int], registers: list[int], template: str = MODBUS) -> Block:
@@ -46,95 +70,148 @@ def relay(addresses: list[int], *, on: bool) -> Block:
     return Block(MODBUS, "relay", meters, np.full(len(meters), BEGIN_MS), frames.shape[1], None, frames.tobytes())
 
 
+def modbus_round(gateway: str, addresses: list[int], registers: list[int], *, at: int = BEGIN_MS) -> bytes:
+    return energy_round(SITE, gateway, at=at, addresses=addresses, registers=registers)
+
+
+def blocks_round(*blocks: Block, gateway: str = "G1", at: int = BEGIN_MS) -> bytes:
+    return encode_round(Round(SITE, gateway, at, blocks))
+
+
 def rows(found: Readings) -> list[tuple[int, ...]]:
+    """Offset, line, meter, register and supply of each reading."""
     batch = found.batch
-    return list(
-        zip(
-            batch.offset.tolist(),
-            batch.line.tolist(),
-            batch.meter.tolist(),
-            batch.register.tolist(),
-            batch.supply.tolist(),
-            strict=True,
-        )
-    )
+    columns = (batch.offset, batch.line, batch.meter, batch.register, batch.supply)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def test_rounds_come_out_in_the_order_of_the_input() -> None:
-    dlt645 = energy_round("S1", "G3", at=BEGIN_MS, addresses=[161, 162], registers=[7, 8], template=DLT645)
-    found = read_rounds(
-        METERS,
-        [
-            (5, modbus_round("G1", [1, 2], [100, 200])),
-            (6, decode_round(dlt645)),
-            (9, modbus_round("G2", [1], [300], at=BEGIN_MS + 1000)),
-            (10, modbus_round("G1", [1], [101])),
-        ],
+@twice
+def test_rounds_come_out_in_the_order_of_the_input(read: Read) -> None:
+    dlt645 = energy_round(SITE, "G3", at=BEGIN_MS, addresses=[161, 162], registers=[7, 8], template=DLT645)
+    found = read(
+        (5, modbus_round("G1", [1, 2], [100, 200])),
+        (6, dlt645),
+        (9, modbus_round("G2", [1], [300], at=BEGIN_MS + 1000)),
+        (10, modbus_round("G1", [1], [101])),
     )
-    on = Supply.ON
     assert rows(found) == [
-        (5, 0, 10, 1000, on),
-        (5, 1, 11, 2000, on),
-        (6, 0, 30, 70, on),
-        (6, 1, 31, 80, on),
-        (9, 0, 20, 3000, on),
-        (10, 0, 10, 1010, on),
+        (5, 0, 10, 1000, ON),
+        (5, 1, 11, 2000, ON),
+        (6, 0, 30, 70, ON),
+        (6, 1, 31, 80, ON),
+        (9, 0, 20, 3000, ON),
+        (10, 0, 10, 1010, ON),
     ]
     assert found.batch.at.tolist() == [BEGIN_MS + 500] * 4 + [BEGIN_MS + 1500, BEGIN_MS + 500]
     assert found.batch.read_at.tolist() == [BEGIN_MS] * 4 + [BEGIN_MS + 1000, BEGIN_MS]
     assert (found.rejected, found.unknown) == ([], {})
 
 
-def test_many_rounds_read_together_are_the_same_as_one_by_one() -> None:
+@twice
+def test_many_rounds_read_together_are_the_same_as_one_by_one(read: Read) -> None:
     rounds = [(n, modbus_round("G1", [1, 2, 3][: n % 3 + 1], [n, n + 1, n + 2][: n % 3 + 1])) for n in range(20)]
-    together = read_rounds(METERS, rounds)
-    apart = [row for one in rounds for row in rows(read_rounds(METERS, [one]))]
-    assert rows(together) == apart
+    assert rows(read(*rounds)) == [row for one in rounds for row in rows(read(one))]
+
+
+def test_rounds_that_are_parsed_already_are_read_alike() -> None:
+    values = [modbus_round("G1", [1, 77], [5, 6]), blocks_round(energy([2], [7]), relay([1], on=True))]
+    parsed = read_rounds(METERS, [(offset, decode_round(value)) for offset, value in enumerate(values, start=3)])
+    found = read_first(*enumerate(values, start=3))
+    assert rows(parsed) == rows(found)
+    assert (parsed.rejected, parsed.unknown) == (found.rejected, found.unknown)
+
+
+def test_a_layout_that_is_known_is_not_taken_for_another() -> None:
+    reader = RoundReader(SITE, METERS)
+    reader.read([Record(0, blocks_round(energy([1, 2], [5, 6]), relay([1, 2], on=True)))])
+    others = [
+        blocks_round(energy([2, 1], [5, 6]), relay([2, 1], on=True)),
+        blocks_round(energy([1, 2], [5, 6]), energy([1, 2], [7, 8])),
+        blocks_round(energy([1, 2], [5, 6], "ddsy1352"), relay([1, 2], on=True)),
+        blocks_round(relay([1, 2], on=True), energy([1, 2], [5, 6])),
+        blocks_round(energy([1, 2], [5, 6])),
+    ]
+    for value in others:
+        assert rows(reader.read([Record(0, value)])) == rows(read_first((0, value)))
+
+
+rounds = st.lists(
+    st.tuples(
+        st.sampled_from(["G1", "G2", "G3"]),
+        st.lists(st.integers(1, 4), max_size=4),
+        st.sampled_from([MODBUS, DLT645]),
+        st.lists(st.integers(1, 4), max_size=4) | st.none(),
+        st.integers(-1, 300),
+    ),
+    max_size=8,
+)
+
+
+@given(rounds)
+def test_known_layouts_change_nothing(drawn: list[tuple[str, list[int], str, list[int] | None, int]]) -> None:
+    records = []
+    for offset, (gateway, addresses, template, relays, damage) in enumerate(drawn):
+        blocks = [energy(addresses, addresses, template)]
+        blocks += [] if relays is None else [relay(relays, on=False)]
+        value = bytearray(blocks_round(*blocks, gateway=gateway, at=BEGIN_MS + offset))
+        if 0 <= damage < len(value):
+            value[damage] ^= 0x55
+        records.append((offset, bytes(value)))
+    first, again = read_first(*records), read_again(*records)
+    assert rows(first) == rows(again)
+    assert first.batch.at.tolist() == again.batch.at.tolist()
+    assert first.batch.read_at.tolist() == again.batch.read_at.tolist()
+    assert (first.rejected, first.unknown) == (again.rejected, again.unknown)
+
+
+def test_remembering_layouts_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAYOUTS_MAX", 2)
+    records = [(n, modbus_round(f"G{n}", [1], [n])) for n in range(7)]
+    assert rows(read_again(*records)) == rows(read_first(*records))
 
 
 def test_no_rounds_give_an_empty_batch() -> None:
-    found = read_rounds(METERS, [])
-    assert rows(found) == []
+    assert rows(read_first()) == []
 
 
+@twice
 @pytest.mark.parametrize(
     ("addresses", "expected"),
     [
-        pytest.param([1, 2, 3], [Supply.OFF, Supply.OFF, Supply.OFF], id="the same meters"),
-        pytest.param([3, 1], [Supply.OFF, Supply.UNKNOWN, Supply.OFF], id="some, in another order"),
-        pytest.param([], [Supply.UNKNOWN] * 3, id="none"),
-        pytest.param([9], [Supply.UNKNOWN] * 3, id="another"),
+        pytest.param([1, 2, 3], [OFF, OFF, OFF], id="the same meters"),
+        pytest.param([3, 1], [OFF, UNKNOWN, OFF], id="some, in another order"),
+        pytest.param([], [UNKNOWN] * 3, id="none"),
+        pytest.param([9], [UNKNOWN] * 3, id="another"),
     ],
 )
-def test_supply_is_joined_by_address(addresses: list[int], expected: list[Supply]) -> None:
-    found = read_rounds(METERS, [(0, blocks_round(energy([1, 2, 3], [1, 2, 3]), relay(addresses, on=False)))])
+def test_supply_is_joined_by_address(read: Read, addresses: list[int], expected: list[Supply]) -> None:
+    found = read((0, blocks_round(energy([1, 2, 3], [1, 2, 3]), relay(addresses, on=False))))
     assert found.batch.supply.tolist() == expected
 
 
-def test_supply_is_joined_within_its_round_only() -> None:
-    found = read_rounds(
-        METERS,
-        [
-            (0, blocks_round(energy([1, 2], [1, 2]))),
-            (1, blocks_round(relay([2], on=False), energy([1, 2], [1, 2]))),
-            (2, blocks_round(energy([1], [3]), relay([1], on=True))),
-        ],
+@twice
+def test_supply_is_joined_within_its_round_only(read: Read) -> None:
+    found = read(
+        (0, blocks_round(energy([1, 2], [1, 2]))),
+        (1, blocks_round(relay([2], on=False), energy([1, 2], [1, 2]))),
+        (2, blocks_round(energy([1], [3]), relay([1], on=True))),
     )
-    unknown = Supply.UNKNOWN
-    assert found.batch.supply.tolist() == [unknown, unknown, unknown, Supply.OFF, Supply.ON]
+    assert found.batch.supply.tolist() == [UNKNOWN, UNKNOWN, UNKNOWN, OFF, ON]
 
 
-def test_lines_count_all_frames_of_a_record() -> None:
-    found = read_rounds(METERS, [(4, blocks_round(relay([1], on=True), energy([1, 2], [1, 2]), energy([3], [3])))])
+@twice
+def test_lines_count_all_frames_of_a_record(read: Read) -> None:
+    found = read((4, blocks_round(relay([1], on=True), energy([1, 2], [1, 2]), energy([3], [3]))))
     assert found.batch.line.tolist() == [1, 2, 3]
 
 
-def test_a_damaged_frame_is_set_aside_with_its_bytes() -> None:
+@twice
+def test_a_damaged_frame_is_set_aside_with_its_bytes(read: Read) -> None:
     block = energy([161, 162], [1, 2], DLT645)
     data = bytearray(block.data)
     data[15] ^= 0xFF
     damaged = Block(DLT645, "energy", block.addresses, block.read_at, block.frame_length, None, bytes(data))
-    found = read_rounds(METERS, [(3, blocks_round(damaged, gateway="G3"))])
+    found = read((3, blocks_round(damaged, gateway="G3")))
     assert [row[2] for row in rows(found)] == [31]
     (frame,) = found.rejected
     assert (frame.offset, frame.line, frame.reason) == (3, 0, "damaged")
@@ -143,40 +220,65 @@ def test_a_damaged_frame_is_set_aside_with_its_bytes() -> None:
     assert "byte" in frame.detail
 
 
-def test_frames_of_lengths_that_vary_are_read_and_set_aside_too() -> None:
+@twice
+def test_frames_of_lengths_that_vary_are_read_and_set_aside_too(read: Read) -> None:
     good = energy([1], [5]).data
     block = Block.of_frames(MODBUS, "energy", [1, 2], [BEGIN_MS, BEGIN_MS], [good, good[:5]])
-    found = read_rounds(METERS, [(0, blocks_round(block))])
+    found = read((0, blocks_round(block)))
     assert [row[2:4] for row in rows(found)] == [(10, 50)]
     assert [frame.data for frame in found.rejected] == [good[:5]]
 
 
-def test_a_damaged_relay_frame_leaves_the_reading() -> None:
+@twice
+def test_a_damaged_relay_frame_leaves_the_reading(read: Read) -> None:
     block = relay([1], on=True)
     damaged = Block(MODBUS, "relay", block.addresses, block.read_at, block.frame_length, None, b"\0" * 13)
-    found = read_rounds(METERS, [(0, blocks_round(energy([1], [5]), damaged))])
-    assert rows(found) == [(0, 0, 10, 50, Supply.UNKNOWN)]
+    found = read((0, blocks_round(energy([1], [5]), damaged)))
+    assert rows(found) == [(0, 0, 10, 50, UNKNOWN)]
     assert [(frame.line, frame.reason) for frame in found.rejected] == [(1, "damaged")]
 
 
-def test_an_unknown_meters_reading_stays_and_its_frame_is_kept() -> None:
+@twice
+def test_an_unknown_meters_reading_stays_and_its_frame_is_kept(read: Read) -> None:
     block = energy([1, 77], [5, 6])
-    found = read_rounds(METERS, [(8, blocks_round(block))])
+    found = read((8, blocks_round(block)))
     assert [row[2] for row in rows(found)] == [10, -1]
     assert found.unknown == {(8, 1): "G1/77"}
     (frame,) = found.rejected
     assert (frame.line, frame.reason, frame.data) == (1, "unknown", block.data[13:])
 
 
+@twice
 @pytest.mark.parametrize(
     ("template", "item", "reason"),
     [pytest.param("nobody's", "energy", "template", id="template"), pytest.param(MODBUS, "power", "item", id="item")],
 )
-def test_what_nobody_can_read_is_set_aside(template: str, item: str, reason: str) -> None:
+def test_what_nobody_can_read_is_set_aside(read: Read, template: str, item: str, reason: str) -> None:
     block = Block.of_frames(template, item, [1, 2], [BEGIN_MS, BEGIN_MS], [b"abc", b"def"])
-    found = read_rounds(METERS, [(0, blocks_round(block, energy([1], [5])))])
+    found = read((0, blocks_round(block, energy([1], [5]))))
     assert [row[1] for row in rows(found)] == [2]
     assert [(frame.line, frame.reason, frame.data) for frame in found.rejected] == [
         (0, reason, b"abc"),
         (1, reason, b"def"),
     ]
+
+
+@twice
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        pytest.param(None, "cut short", id="nothing"),
+        pytest.param(b"SR\x01\xff", "cut short", id="cut in the site"),
+        pytest.param(modbus_round("G1", [1], [5])[:-1], "cut short", id="cut in the frames"),
+        pytest.param(modbus_round("G1", [1], [5]) + b"x", "behind the end", id="goes on"),
+        pytest.param(
+            energy_round("S2", "G1", at=BEGIN_MS, addresses=[1], registers=[5]), "of site 'S2'", id="another site"
+        ),
+    ],
+)
+def test_what_is_no_round_of_the_site_is_set_aside_whole(read: Read, value: bytes | None, detail: str) -> None:
+    found = read((0, modbus_round("G1", [1], [5])), (1, value), (2, modbus_round("G1", [1], [6])))
+    assert found.batch.offset.tolist() == [0, 2]
+    (aside,) = found.rejected
+    assert (aside.offset, aside.reason, aside.data) == (1, "malformed", value or b"")
+    assert detail in aside.detail

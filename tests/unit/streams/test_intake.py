@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from streams.core.outcome import Source
+from streams.decode import InputRecord
 from streams.errors import GapError
 from streams.intake import BatchLimits, Intake
-from streams.partition import InputRecord
 
 FRAMES, ORDERS = Source.FRAMES, Source.ORDERS
 PATIENT = BatchLimits(records=4, bytes=100, wait_s=60.0)
