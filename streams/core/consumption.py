@@ -4,7 +4,7 @@ This is the plain form of the rules; `streams.core.fold` does the common cases o
 here for the rest. Tests hold the two against each other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ def charge(
     if rollover:
         judgement.flags |= Flag.ROLLOVER
     judgement.consumption = consumption
-    whole = Part(meter.number, meter.read_at, until, consumption, meter.read_at, until)
+    whole = Part(meter.read_at, until, consumption, meter.read_at, until)
     pieces, kept = price_part(meter, tariffs, whole)
     meter.read_at = until
     meter.parts += tuple(kept)
@@ -126,17 +126,17 @@ def charge(
 
 
 def price_part(
-    meter: Meter, tariffs: Tariffs, part: Part, owner: Meter | None = None
+    meter: Meter, tariffs: Tariffs, part: Part, followers: Sequence[Meter] = ()
 ) -> tuple[list[Piece], list[Part]]:
     """Price a part as far as tariffs in force cover it: the pieces in time order, and the parts that stay.
 
     Args:
-        meter: Whose seat's positions in the tiers count.
-        owner: The meter whose tariffs hold, where that is an earlier one of the seat.
+        meter: Whose part it is; its tariffs hold and its position in the tiers counts.
+        followers: Meters that have its seat after it, for which what it is priced for counts too.
     """
     pieces: list[Piece] = []
     kept: list[Part] = []
-    for segment in _segments(owner or meter, tariffs, part):
+    for segment in _segments(meter, tariffs, part):
         if segment.version is None:
             if kept and kept[-1].end == segment.start and part.t0 != part.t1:
                 kept[-1] = kept[-1]._replace(end=segment.end)
@@ -145,6 +145,8 @@ def price_part(
             continue
         tariffs.priced(segment.version.tariff, segment.end)
         _price_segment(meter, segment.version, segment.start, segment.quantity, pieces)
+        for follower in followers:
+            follower.positions.add(segment.start, segment.quantity)
     return pieces, kept
 
 

@@ -98,15 +98,23 @@ class Line:
             if account in self._before:
                 self._notice_level(account)
             judged = supplies.judge(account, at=self.at, position=self.position)
-            for switching in (self._ordered.get(account), judged):
-                if switching is not None:
-                    journal.commands += switching.commands
-                    journal.notices += switching.notices
+            self._give_out(self._ordered.get(account, Switching([], [])), judged)
         if self._reported is not None:
             meter, supply = self._reported
             command = supplies.repeat(meter, supply, at=self.at, position=self.position)
             if command is not None:
                 journal.commands.append(command)
+
+    def _give_out(self, ordered: Switching, judged: Switching) -> None:
+        """An account's commands and their notices, seat by seat; of one meter what was ordered comes first."""
+        setup, journal = self.books.meters.setup.rows, self.books.journal
+        pairs = [
+            *zip(ordered.commands, ordered.notices, strict=True),
+            *zip(judged.commands, judged.notices, strict=True),
+        ]
+        for command, notice in sorted(pairs, key=lambda pair: int(setup[pair[0].meter]["seat"])):
+            journal.commands.append(command)
+            journal.notices.append(notice)
 
     def _notice_level(self, account: int) -> None:
         accounts = self.books.accounts

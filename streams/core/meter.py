@@ -1,7 +1,7 @@
 """Meters of a site: what the ledger knows of each, in pages for the fold and as one value for the exact slow path.
 
-A *seat* is the place that a meter and its replacements hold one after another. The position in the tiers and what is
-still unpriced belong to the seat; they live with the meter now in it.
+A *seat* is the place that a meter and its replacements hold one after another. A replacement begins at the position in
+the tiers that the meter before it came to; what of that one is priced late counts for all that followed it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -97,9 +97,8 @@ class Reason(IntEnum):
 
 
 class Part(NamedTuple):
-    """Consumption kept without a price: what lies in (start, end) of `owner`'s interval (t0, t1) of `consumption`."""
+    """Consumption kept without a price: what lies in (start, end) of an interval (t0, t1) of `consumption`."""
 
-    owner: int
     t0: int
     t1: int
     consumption: int
@@ -119,7 +118,10 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class Positions:
-    """How much of a seat was priced so far: by month, by year, ever; each segment counts where it starts."""
+    """How much of a meter, with those it replaced, was priced so far: by month, by year, ever.
+
+    Each segment counts where it starts.
+    """
 
     months: dict[int, int] = field(default_factory=dict)
     years: dict[int, int] = field(default_factory=dict)
@@ -350,6 +352,13 @@ class Meters:
     def seated(self, account: int) -> list[int]:
         """The meters now in an account's seats, in the order of installation."""
         return self._seated.get(account, [])
+
+    def followers(self, number: int) -> list[int]:
+        """The meters that took a meter's seat after it, in their order."""
+        found: list[int] = []
+        while (number := int(self.setup.rows[number]["replaced_by"])) >= 0:
+            found.append(number)
+        return found
 
     def seat(self, number: int, *, account: int, replaces: int | None) -> None:
         """Put a new meter into a new seat of an account, or into that of the meter that it replaces."""

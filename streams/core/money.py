@@ -62,10 +62,12 @@ def reverse(line: Line, order: Reverse) -> None:
         return line.refuse("unknown", order.account)
     if books.accounts.infos[account].closed:
         return line.refuse("closed", order.account)
-    if taken.kind != "recharge" or taken.account != account or not line.fits(account, -taken.amount):
+    if taken.kind != "recharge" or taken.account != account:
         return line.refuse("invalid", order.account)
     if taken.reversed:
         return line.refuse("conflict", order.account)
+    if not line.fits(account, -taken.amount):
+        return line.refuse("invalid", order.account)
     line.move(
         account,
         -taken.amount,
@@ -104,10 +106,9 @@ def close_account(line: Line, order: CloseAccount) -> None:
     kept_until = books.tariffs.priced_until.copy()
     judged = _judge_finals(line, finals, seated)
     due = sum(judgement.amount for _, _, judgement in judged or ())
-    if judged is None or not line.fits(account, -due):
-        reason = "invalid"
-    else:
-        reason = "" if len(judged) == len(seated) else "incomplete"
+    reason = "invalid" if judged is None or not line.fits(account, -due) else ""
+    if judged is not None and len(judged) < len(seated):
+        reason = "incomplete"
     if judged is None or reason:
         books.tariffs.priced_until = kept_until
         return line.refuse(reason, order.account)

@@ -95,7 +95,7 @@ def _put_in_seat(
     max_rate: int,
     register: int,
 ) -> None:
-    """Close the old meter; the new one takes over the seat with its tariffs, supply, position and kept parts."""
+    """Close the old meter; the new one takes over the seat with its tariffs, supply and position."""
     meters = line.books.meters
     was = meters.infos[old.number]
     number = meters.add(
@@ -116,9 +116,9 @@ def _put_in_seat(
         setup["max_rate"] = max_rate
     _begin(line, number, account=old.account, register=register, replaces=old.number)
     new = meters.load(number)
-    new.positions, new.parts = copy_of(old).positions, old.parts
+    new.positions = copy_of(old).positions
     meters.store(new)
-    old.closed, old.parts = True, ()
+    old.closed = True
     meters.store(old)
     meters.note_tariff(number)
 

@@ -86,45 +86,51 @@ def piece_rows(pieces: Sequence[Piece], *, reading: int) -> NDArray[np.void]:
 
 @dataclass(frozen=True, slots=True)
 class LatePricing:
-    """What a tariff that came late makes of a seat's kept parts: the meter as it is then, and pieces by owner."""
+    """What a tariff that came late makes of a meter: as it is then, and the pieces that are priced now."""
 
     meter: Meter
-    pieces: dict[int, list[Piece]]
+    pieces: list[Piece]
 
 
 def plan_kept_parts(books: Books) -> list[LatePricing]:
-    """Price again, in time order, what found no tariff in force; changes nothing but `priced_until`."""
-    plan = []
-    for number, info in enumerate(books.meters.infos):
-        meter = books.meters.load(number) if info.parts else None
-        if meter is None or meter.closed:
+    """Price again, in time order, what found no tariff in force; changes nothing but `priced_until`.
+
+    Meters come by number, so a replaced one before those that took its seat: its parts are the earlier ones.
+    """
+    meters = books.meters
+    touched: dict[int, LatePricing] = {}
+
+    def late(number: int) -> LatePricing:
+        return touched.setdefault(number, LatePricing(meters.load(number), []))
+
+    for number, info in enumerate(meters.infos):
+        account = int(meters.setup.rows[number]["account"])
+        if not info.parts or books.accounts.infos[account].closed:
             continue
+        meter, pieces = late(number).meter, late(number).pieces
+        followers = [late(follower).meter for follower in meters.followers(number)]
         parts, meter.parts = meter.parts, ()
-        late: dict[int, list[Piece]] = {}
         for part in parts:
-            owner = meter if part.owner == number else books.meters.load(part.owner)
-            pieces, kept = price_part(meter, books.tariffs, part, owner)
+            priced, kept = price_part(meter, books.tariffs, part, followers)
             meter.parts += tuple(kept)
-            late.setdefault(part.owner, []).extend(piece for piece in pieces if piece.quantity)
-        plan.append(LatePricing(meter, {owner: pieces for owner, pieces in late.items() if pieces}))
-    return plan
+            pieces += [piece for piece in priced if piece.quantity]
+    return list(touched.values())
 
 
 def plan_fits(line: Line, plan: Sequence[LatePricing]) -> bool:
     """Whether every balance holds the deductions of a plan."""
     amounts: dict[int, int] = {}
     for late in plan:
-        due = sum(piece.amount for pieces in late.pieces.values() for piece in pieces)
+        due = sum(piece.amount for piece in late.pieces)
         amounts[late.meter.account] = amounts.get(late.meter.account, 0) - due
     return all(line.fits(account, amount) for account, amount in amounts.items())
 
 
 def post_plan(line: Line, plan: Sequence[LatePricing]) -> None:
     """Carry a plan out: store the meters, deduct, give out rows flagged `PRICED_LATE`."""
-    meters = line.books.meters
     for late in plan:
-        meters.store(late.meter)
-        for number, pieces in late.pieces.items():
-            owner = meters.load(number)
-            judgement = Judgement(flags=Flag.PRICED_LATE, pieces=pieces)
-            write_down(line, owner, judgement, register=owner.register, read_at=owner.read_at)
+        meter = late.meter
+        line.books.meters.store(meter)
+        if late.pieces:
+            judgement = Judgement(flags=Flag.PRICED_LATE, pieces=late.pieces)
+            write_down(line, meter, judgement, register=meter.register, read_at=meter.read_at)
