@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 
 import faust
@@ -31,6 +32,7 @@ def main(bootstrap: str, readings: int) -> None:
         APPLICATION,
         broker=f"kafka://{bootstrap}",
         store="memory://",
+        datadir=tempfile.mkdtemp(prefix="sluice-bench-table-"),
         topic_partitions=PARTITIONS,
         topic_disable_leader=True,
         web_enabled=False,
