@@ -1,13 +1,13 @@
 """The usual way with Faust: a JSON event a reading, a table write a reading. Run as a process by `ledger.py`.
 
-`python -m tests.bench.faust_table BOOTSTRAP READINGS` fills a topic, drains it with one worker and prints a JSON line.
+`python -m tests.bench.faust_table BOOTSTRAP READINGS FOLDER` fills a topic, drains it with one worker that keeps its
+files below FOLDER, and prints a JSON line.
 """
 
 import asyncio
 import json
 import os
 import sys
-import tempfile
 import time
 
 import faust
@@ -26,13 +26,13 @@ PRICES = {"peak": (1_200_000, 1_300_000, 1_500_000), "flat": (700_000, 800_000, 
 TIERS = (0, 200_000, 400_000)
 
 
-def main(bootstrap: str, readings: int) -> None:
+def main(bootstrap: str, readings: int, folder: str) -> None:
     _fill(bootstrap, readings)
     app = faust.App(
         APPLICATION,
         broker=f"kafka://{bootstrap}",
         store="memory://",
-        datadir=tempfile.mkdtemp(prefix="sluice-bench-table-"),
+        datadir=folder,
         topic_partitions=PARTITIONS,
         topic_disable_leader=True,
         web_enabled=False,
@@ -59,12 +59,12 @@ def main(bootstrap: str, readings: int) -> None:
     async def run() -> None:
         await app.start()
         await done.wait()
+        sys.stdout.write(json.dumps({"readings_per_s": round(readings / (ended - began))}) + "\n")
+        sys.stdout.flush()
+        # Left from within: asyncio's end cancels Faust's tasks, and some of them never give way.
+        os._exit(0)
 
     asyncio.run(run())
-    sys.stdout.write(json.dumps({"readings_per_s": round(readings / (ended - began))}) + "\n")
-    sys.stdout.flush()
-    # Faust's clean stop waits for what does not matter here.
-    os._exit(0)
 
 
 def priced(meter: dict[str, int], reading: dict[str, int]) -> dict[str, int]:
@@ -96,4 +96,4 @@ def _fill(bootstrap: str, readings: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

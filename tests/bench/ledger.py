@@ -214,7 +214,8 @@ def _send_rounds(bootstrap: str, sites: list[str], case: Case) -> None:
 
 
 def _drain_into_table(settings: Settings) -> dict[str, object]:
-    command = [sys.executable, "-m", "tests.bench.faust_table", kafka_bootstrap(settings), str(TABLE_READINGS)]
+    folder = str(settings.data_dir / "table")
+    command = [sys.executable, "-m", "tests.bench.faust_table", kafka_bootstrap(settings), str(TABLE_READINGS), folder]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=TABLE_TIMEOUT_S)
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return {"bench": "ledger", "case": "faust-table", **found}
