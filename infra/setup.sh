@@ -149,7 +149,7 @@ see_to_tools() {
     exit 1
 }
 
-# --- 2. and 3. The virtual environment ----------------------------------------------------------------------------
+# --- 2. The virtual environment ----------------------------------------------------------------------------
 
 # A copy of what was installed from, kept inside the environment, tells whether that was the same.
 is_done() {
@@ -181,6 +181,16 @@ install_requirements() {
     mark_done requirements.lock
 }
 
+# Machine code of the ledger's fold: made once here, so that no worker's first start waits for it.
+fold_is_compiled() {
+    [ -e "$venv/done/fold" ] && [ -z "$(find streams/core -name '*.py' -newer "$venv/done/fold")" ]
+}
+
+compile_fold() {
+    "$venv/bin/python" -c 'from streams.core.fold import compile_ahead; compile_ahead()'
+    touch "$venv/done/fold"
+}
+
 install_sluice() {
     # The build tool comes from the lock file too.
     pip install --quiet --no-deps --no-build-isolation --editable .
@@ -196,14 +206,18 @@ fi
 
 make_venv
 if ! is_done requirements.lock; then
-    say "[1/3] Python packages into $venv ..."
+    say "[1/4] Python packages into $venv ..."
     install_requirements
 fi
 if ! is_done pyproject.toml; then
-    say "[2/3] Sluice itself ..."
+    say "[2/4] Sluice itself ..."
     install_sluice
 fi
+if ! fold_is_compiled; then
+    say "[3/4] Compiling the ledger's fold ..."
+    compile_fold
+fi
 if [ -z "${SLUICE_KAFKA:-}" ] && ! jars_are_there; then
-    say "[3/3] Kafka's jars into $data/kafka (43 MB) ..."
+    say "[4/4] Kafka's jars into $data/kafka (43 MB) ..."
     "$venv/bin/python" -m infra.kafka.jars "$data"
 fi

@@ -1,7 +1,7 @@
 """Replay of a scenario file through the pure core: lines in, the output object of the specification out.
 
-Lines are gathered into runs of readings between orders, so that a long history goes through the array path. A reading
-line of the usual form is read by one pattern; any other line goes through JSON and the checks of P4 one by one.
+Lines are gathered into runs of readings between orders, so that a long history goes through the compiled fold. A
+reading line of the usual form is read by one pattern; any other line goes through JSON and the checks of P4 one by one.
 """
 
 import json

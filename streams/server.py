@@ -13,6 +13,7 @@ import uvloop
 from infra.endpoints import announce_ready, kafka_bootstrap
 from infra.settings import Settings
 from streams.app import build_app
+from streams.core.fold import compile_ahead
 from streams.core.site import SiteLedger
 from streams.intake import BatchLimits
 from streams.kafkalog import KafkaLog
@@ -40,6 +41,7 @@ def end_process(error: BaseException) -> NoReturn:
 
 def main(settings: Settings, worker: int) -> None:
     """Run worker number `worker` until SIGTERM or SIGINT; exits with `FAILED` on any failure."""
+    compile_ahead()
     uvloop.run(serve(settings, worker))
 
 

@@ -1,12 +1,10 @@
 """A structured array that grows at its end and remembers which of its pages were written."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-_PAGE_SHIFT = 8
-PAGE_ROWS = 1 << _PAGE_SHIFT
+PAGE_SHIFT = 8
+PAGE_ROWS = 1 << PAGE_SHIFT
 
 
 class GrowingRows:
@@ -15,7 +13,8 @@ class GrowingRows:
     def __init__(self, dtype: np.dtype[np.void]) -> None:
         self._store = np.zeros(PAGE_ROWS, dtype)
         self._count = 0
-        self._touched = np.zeros(1, np.bool_)
+        self.touched = np.zeros(1, np.bool_)
+        """By page: whether it was written since `take_dirty`."""
         self.rows: NDArray[np.void] = self._store[:0]
 
     def __len__(self) -> int:
@@ -29,19 +28,15 @@ class GrowingRows:
 
     def touch(self, row: int) -> None:
         """Note that a row was written."""
-        self._touched[row >> _PAGE_SHIFT] = True
-
-    def touch_many(self, rows: NDArray[np.integer[Any]]) -> None:
-        """Note that rows were written."""
-        self._touched[rows >> _PAGE_SHIFT] = True
+        self.touched[row >> PAGE_SHIFT] = True
 
     def take_dirty(self) -> dict[int, bytes]:
         """The pages written since the last call, as bytes."""
         pages = {
             page: self.rows[page * PAGE_ROWS : (page + 1) * PAGE_ROWS].tobytes()
-            for page in np.flatnonzero(self._touched).tolist()
+            for page in np.flatnonzero(self.touched).tolist()
         }
-        self._touched[:] = False
+        self.touched[:] = False
         return pages
 
     def put_page(self, page: int, rows: NDArray[np.void]) -> None:
@@ -56,7 +51,7 @@ class GrowingRows:
             store[: self._count] = self._store[: self._count]
             self._store = store
             touched = np.zeros(-(-len(store) // PAGE_ROWS), np.bool_)
-            touched[: len(self._touched)] = self._touched
-            self._touched = touched
+            touched[: len(self.touched)] = self.touched
+            self.touched = touched
         self._count = count
         self.rows = self._store[:count]

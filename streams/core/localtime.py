@@ -7,12 +7,10 @@ files, it adds eight hours. Months are counted from year 0 (`year * 12 + month -
 import re
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-from numpy.typing import NDArray
-
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+MINUTES_A_DAY = 1_440
 OFFSET_MS = 8 * 3_600_000
 LONG_AGO_MS = -(1 << 61)
 """Before any time that a text can spell."""
@@ -107,24 +105,3 @@ def month_start(month: int) -> int:
     of_year = (153 * shifted + 2) // 5
     of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + of_year
     return (era * 146_097 + of_era - 719_468) * DAY_MS - OFFSET_MS
-
-
-def months_of(times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`month_of` of many times; one look at both ends where all lie in one month, as a round's mostly do."""
-    if not times.size:
-        return np.empty(0, np.int64)
-    first = month_of(int(times.min()))
-    last = month_of(int(times.max()))
-    if first == last:
-        return np.full(times.shape, first, np.int64)
-    starts = np.array([month_start(month) for month in range(first, last + 1)], np.int64)
-    return first - 1 + np.searchsorted(starts, times, side="right").astype(np.int64)
-
-
-def month_starts(months: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`month_start` of many months."""
-    if not months.size:
-        return np.empty(0, np.int64)
-    first, last = int(months.min()), int(months.max())
-    starts = np.array([month_start(month) for month in range(first, last + 1)], np.int64)
-    return starts[months - first]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from streams.core.growing import GrowingRows
 from streams.core.localtime import FAR_AHEAD_MS, LONG_AGO_MS, month_of
-from streams.core.panel import Panel
 from streams.core.units import REGISTER_LIMIT
 
 METER = np.dtype(
@@ -61,7 +60,7 @@ ends (Wh or litres), `max_rate` the greatest plausible W or litres per hour (0: 
 
 
 class Care(IntFlag):
-    """Why a meter's readings leave the array path."""
+    """Why a meter's readings leave the compiled fold."""
 
     CLOSED = 1
     HELD = 2
@@ -188,17 +187,6 @@ class Meter:
         return tariff, until
 
 
-class Snapshot(NamedTuple):
-    """A meter's rows and lists at one moment."""
-
-    number: int
-    hot: tuple[int, ...]
-    setup: tuple[int, ...]
-    parts: tuple[Part, ...]
-    months: dict[int, int]
-    years: dict[int, int]
-
-
 class _SetupRow(NamedTuple):
     """A row of `SETUP` as plain numbers."""
 
@@ -234,11 +222,8 @@ class Meters:
     def __init__(self) -> None:
         self.hot = GrowingRows(METER)
         self.setup = GrowingRows(SETUP)
-        self.panel = Panel()
         self.infos: list[MeterInfo] = []
         self.by_id: dict[str, int] = {}
-        self.limited = False
-        """Whether any meter has a greatest plausible rate."""
         self.dirty_infos: set[int] = set()
         self._seated: dict[int, list[int]] = {}
         self._by_address: dict[str, dict[int, int]] = {}
@@ -292,7 +277,6 @@ class Meters:
         positions = meter.positions
         self.hot.rows[number] = (meter.register, meter.read_at, positions.total)
         self.hot.touch(number)
-        self.panel.leave_cell(number)
         month = max(positions.months)
         care = _CLOSED * meter.closed | _HELD * (meter.held is not None) | _PARTS * bool(meter.parts)
         held_register, held_at = meter.held or (0, 0)
@@ -315,19 +299,6 @@ class Meters:
             info.years = dict(positions.years) if meter.parts else {}
             self.dirty_infos.add(number)
 
-    def snapshot(self, number: int) -> Snapshot:
-        """What `restore` needs to put a meter back as it is now."""
-        info = self.infos[number]
-        rows = self.hot.rows[number].item(), self.setup.rows[number].item()
-        return Snapshot(number, *rows, info.parts, info.months, info.years)
-
-    def restore(self, kept: Snapshot) -> None:
-        """Put a meter back as it was."""
-        self.hot.rows[kept.number], self.setup.rows[kept.number] = kept.hot, kept.setup
-        info = self.infos[kept.number]
-        info.parts, info.months, info.years = kept.parts, kept.months, kept.years
-        self.panel.leave_cell(kept.number)
-
     def assign(self, number: int, tariff: int, at: int) -> None:
         """Give the meter a tariff from `at` on; its first holds from the installation."""
         info = self.infos[number]
@@ -336,18 +307,11 @@ class Meters:
         self.note_tariff(number)
 
     def note_tariff(self, number: int) -> None:
-        """Bring the array path's view of a meter's present tariff up to date."""
+        """Bring the compiled fold's view of a meter's present tariff up to date."""
         assignments, setup = self.infos[number].assignments, self.setup.rows[number]
         setup["tariff"] = assignments[-1][1] if assignments else -1
         setup["tariff_since"] = assignments[-1][0] if len(assignments) > 1 else LONG_AGO_MS
         self.setup.touch(number)
-        self._mount(number)
-
-    def _mount(self, number: int) -> None:
-        setup = self.setup.rows[number]
-        self.panel.mount(number, account=int(setup["account"]), ratio=int(setup["ratio"]), tariff=int(setup["tariff"]))
-        if setup["last_action"] != Action.NONE:
-            self.panel.desire(number, off=bool(setup["off"]))
 
     def seated(self, account: int) -> list[int]:
         """The meters now in an account's seats, in the order of installation."""
@@ -377,11 +341,8 @@ class Meters:
     def recall(self) -> None:
         """Find again what is derived, after pages were read back."""
         setup = self.setup.rows
-        self.limited = bool((setup["max_rate"] > 0).any())
         self.by_id = {info.meter: number for number, info in enumerate(self.infos)}
         self._seated = {}
-        for number in range(len(self.infos)):
-            self._mount(number)
         for number in np.lexsort((setup["seat"], setup["account"])).tolist():
             if setup[number]["replaced_by"] < 0:
                 self._seated.setdefault(int(setup[number]["account"]), []).append(number)

@@ -153,7 +153,6 @@ def _begin(line: Line, number: int, *, account: int, register: int, replaces: in
     setup, info = meters.setup.rows[number], meters.infos[number]
     meters.seat(number, account=account, replaces=replaces)
     setup["installed_at"] = line.at
-    meters.limited = meters.limited or bool(setup["max_rate"])
     hot = meters.hot.rows[number]
     hot["register"], hot["read_at"] = register, line.at
     if replaces is None:

@@ -9,15 +9,11 @@ from numpy.typing import NDArray
 
 from streams.core import office
 from streams.core.books import Books, Journal
-from streams.core.fold import fold_readings
+from streams.core.fold import fold_plainly, fold_readings
 from streams.core.line import Line
 from streams.core.orders import parse_order
-from streams.core.outcome import Outcome, Position, Source
+from streams.core.outcome import Outcome, Position
 from streams.core.pages import dirty_pages, read_pages
-from streams.core.posting import take_reading
-
-FOLD_MAX = 1 << 18
-"""Readings folded together at most; sums over a fold stay far inside 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +75,12 @@ class SiteLedger:
         line.end()
 
     def take_readings(self, batch: ReadingBatch) -> None:
-        """Take readings in their order, as arrays together; one at a time where numbers grow too wide for that."""
-        for start in range(0, len(batch), FOLD_MAX):
-            part = batch[start : start + FOLD_MAX]
-            if not fold_readings(self._books, part):
-                self.take_readings_plainly(part)
+        """Take readings in their order, compiled as far as they are common."""
+        fold_readings(self._books, batch)
 
     def take_readings_plainly(self, batch: ReadingBatch) -> None:
-        """The same, one after the other by the plain rules: what the array path is held against."""
-        for meter, register, read_at, at, supply, offset, number in zip(
-            *(getattr(batch, field.name).tolist() for field in fields(batch)), strict=True
-        ):
-            line = Line(self._books, at=at, position=Position(Source.FRAMES, offset, number))
-            take_reading(line, meter, register=register, read_at=read_at, supply=supply)
-            line.end()
+        """The same, one after the other by the plain rules: what the compiled way is held against."""
+        fold_plainly(self._books, batch)
 
     def settle(self) -> Outcome:
         """What was done since the last settlement, in the order of the input."""

@@ -5,9 +5,10 @@ the last command is at least five minutes old.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from streams.core.account import Accounts
-from streams.core.localtime import MinuteRange, minute_of_day
+from streams.core.localtime import FAR_AHEAD_MS, MINUTE_MS, MINUTES_A_DAY, MinuteRange, minute_of_day
 from streams.core.meter import Action, Meters, Reason
 from streams.core.outcome import Command, Notice, Position, Supply
 
@@ -70,6 +71,15 @@ class Supplies:
                 hours = self._accounts.policies[account].protected
                 self.waiting.setdefault(hours, set()).add(account)
 
+    def ripe_at(self, clock: int) -> int:
+        """The first time from now on at which protected hours are over for an account that waits; far ahead if none."""
+        minute, begun = minute_of_day(clock), clock - clock % MINUTE_MS
+        found = FAR_AHEAD_MS
+        for hours in self.waiting:
+            left = _minutes_left(hours)[minute]
+            found = min(found, FAR_AHEAD_MS if left is None else begun + left * MINUTE_MS)
+        return found
+
     def ripe(self, minute: int) -> list[int]:
         """The waiting accounts whose protected hours are over in this local minute."""
         return [
@@ -93,7 +103,6 @@ class Supplies:
         meter = self._meters.setup.rows[number]
         meter["off"] = action is Action.CUT
         meter["last_action"], meter["last_reason"] = action, reason
-        self._meters.panel.desire(number, off=action is Action.CUT)
         into.commands.append(self._command(number, at=at, position=position, repeat=False))
         into.notices.append(Notice(position, at, int(meter["account"]), _NOTICES[action]))
 
@@ -127,3 +136,17 @@ class Supplies:
             self.waiting[hours].discard(account)
             if not self.waiting[hours]:
                 del self.waiting[hours]
+
+
+@lru_cache(maxsize=1024)
+def _minutes_left(hours: tuple[MinuteRange, ...]) -> tuple[int | None, ...]:
+    """From each minute of the day, the minutes until the hours are over: 0 outside of them, None if they never are."""
+    covered = [any(span.covers(minute) for span in hours) for minute in range(MINUTES_A_DAY)]
+    if all(covered):
+        return (None,) * MINUTES_A_DAY
+    left = [0] * MINUTES_A_DAY
+    # Two turns backwards, so that hours that wrap midnight count on into the next day.
+    for minute in range(2 * MINUTES_A_DAY - 1, -1, -1):
+        here, after = minute % MINUTES_A_DAY, (minute + 1) % MINUTES_A_DAY
+        left[here] = left[after] + 1 if covered[here] else 0
+    return tuple(left)

@@ -1,8 +1,8 @@
 """Tariffs: their versions, the bands of the day, the tiers of a cycle, and the price of each cell.
 
 A version is in force from its `starts_at` until the next one's. Its cell (band, tier) has one price for each component;
-what is charged is their sum, so a quantity times one number. `VersionTable` lays the versions of a site out as arrays
-for the fold; `TariffVersion` answers the same questions for one instant.
+what is charged is their sum, so a quantity times one number. `TariffVersion` answers what holds at one instant;
+`streams.core.pricetable` lays the versions of a site out as arrays for the compiled fold.
 """
 
 from bisect import bisect_right, insort
@@ -13,13 +13,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streams.core.localtime import (
-    DAY_MS,
     FAR_AHEAD_MS,
     LONG_AGO_MS,
     MINUTE_MS,
+    MINUTES_A_DAY,
     OFFSET_MS,
     MinuteRange,
     minute_of_day,
@@ -28,11 +27,7 @@ from streams.core.localtime import (
 )
 from streams.core.orders import SetTariff
 from streams.core.outcome import NO_CELL, NO_VERSION
-
-MINUTES_A_DAY = 1_440
-WIDE_PRICE = 1 << 31
-"""Nano-yuan per Wh (2,147 yuan per kWh) from which a version's readings leave the array path: products grow wide."""
-CYCLES = ("month", "year", "none")
+from streams.core.pricetable import PriceTable, price_table
 
 
 @dataclass(frozen=True)
@@ -175,7 +170,7 @@ class Tariffs:
         """By tariff: the latest end of a part of an interval that it has priced on any meter (P13). One place more
         than there are tariffs, so that "no tariff", -1, has one too."""
         self._tariffs: list[Tariff] = []
-        self._table: VersionTable | None = None
+        self._table: PriceTable | None = None
 
     def __len__(self) -> int:
         return len(self._tariffs)
@@ -208,92 +203,11 @@ class Tariffs:
         self._table = None
 
     @property
-    def table(self) -> "VersionTable":
+    def table(self) -> PriceTable:
         """The versions in force as arrays."""
         if self._table is None:
-            self._table = VersionTable(self._tariffs)
+            self._table = price_table([tariff.versions for tariff in self._tariffs])
         return self._table
-
-
-class VersionTable:
-    """All versions in force of a site as arrays, rows by tariff and rising start.
-
-    Row 0 stands for "no version" and catches what precedes a tariff's first. `last[tariff]` is the row of a tariff's
-    latest version; `previous` leads back. Cells are `price[row, band, tier]`; `upper[row, tier]` is where the tier
-    ends, far ahead for the last.
-    """
-
-    def __init__(self, tariffs: list[Tariff]) -> None:
-        versions = [version for tariff in tariffs for version in tariff.versions]
-        rows = len(versions) + 1
-        bands = max((len(version.bands) for version in versions), default=1)
-        tiers = max((len(version.tiers) for version in versions), default=1)
-        self.last = np.zeros(len(tariffs) + 1, np.int64)  # the extra one is for "no tariff", index -1
-        self.previous = np.zeros(rows, np.int64)
-        self.starts_at = np.full(rows, LONG_AGO_MS, np.int64)
-        self.ends_at = np.full(rows, FAR_AHEAD_MS, np.int64)
-        self.number = np.full(rows, NO_VERSION, np.int64)
-        self.cycle = np.zeros(rows, np.int64)
-        self.wide = np.ones(rows, np.bool_)
-        self.lower = np.full((rows, tiers), FAR_AHEAD_MS, np.int64)
-        self.upper = np.full((rows, tiers), FAR_AHEAD_MS, np.int64)
-        self.price = np.zeros((rows, bands, tiers), np.int64)
-        self.band = np.zeros((rows, MINUTES_A_DAY), np.uint8)
-        self.change_ms = np.zeros((rows, MINUTES_A_DAY), np.int64)
-        row = 0
-        for index, tariff in enumerate(tariffs):
-            for place, version in enumerate(tariff.versions):
-                row += 1
-                self.previous[row] = row - 1 if place else 0
-                if place:
-                    self.ends_at[row - 1] = version.starts_at
-                self._fill(row, version)
-                self.last[index] = row
-            # An interval may run on into a later version, so one wide version keeps all readings of its tariff out.
-            rows_of = slice(row + 1 - len(tariff.versions), row + 1)
-            self.wide[rows_of] = self.wide[rows_of].any()
-        self.monthly = bool((self.cycle[1:] == 0).all())
-
-    def _fill(self, row: int, version: TariffVersion) -> None:
-        used = len(version.tiers)
-        self.starts_at[row] = version.starts_at
-        self.number[row] = version.number
-        self.cycle[row] = CYCLES.index(version.cycle)
-        self.lower[row, :used] = version.tiers
-        self.upper[row, : used - 1] = version.tiers[1:]
-        self.wide[row] = max(max(prices) for prices in version.price) >= WIDE_PRICE
-        if not self.wide[row]:
-            self.price[row, : len(version.bands), :used] = version.price
-        self.band[row] = version.band_of_minute
-        self.change_ms[row] = np.array(version.minutes_to_change, np.int64) * MINUTE_MS
-
-    def rows_at(self, tariffs: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of the version in force for each tariff (-1: none) at each instant; 0 where there is none."""
-        rows = self.last[tariffs]
-        # The latest version is nearly always the one; only readings from before it walk back.
-        early = np.flatnonzero(self.starts_at[rows] > at)
-        while early.size:
-            rows[early] = self.previous[rows[early]]
-            early = early[self.starts_at[rows[early]] > at[early]]
-        return rows
-
-    def band_and_end(
-        self, rows: NDArray[np.int64], at: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each instant its band, and when that band next changes."""
-        of_day = (at + OFFSET_MS) % DAY_MS
-        minute = of_day // MINUTE_MS
-        band = self.band[rows, minute].astype(np.int64)
-        return band, at - (of_day - minute * MINUTE_MS) + self.change_ms[rows, minute]
-
-    def tier_and_limit(
-        self, rows: NDArray[np.int64], position: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The tier in which the next unit after each position lies, and where that tier ends."""
-        tier = np.zeros(len(rows), np.int64)
-        for later in range(1, self.lower.shape[1]):
-            tier += position >= self.lower[rows, later]
-        return tier, self.upper[rows, tier]
 
 
 def version_record(version: TariffVersion) -> dict[str, Any]:

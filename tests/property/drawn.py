@@ -16,7 +16,7 @@ BEGIN_MS = parse_time("2026-01-30T20:00:00+08:00") or 0
 
 
 def set_tariff(random_: random.Random, tariff: str, starts_at: str) -> dict[str, Any]:
-    """A version with bands, tiers and a cycle drawn at random; some prices too wide for the array path."""
+    """A version with bands, tiers and a cycle drawn at random; some prices too wide for the compiled fold."""
     tiers = sorted(random_.sample(range(1, 60), random_.randint(0, 2)))
     wide = random_.random() < 0.05
     prices = [f"{random_.randint(0, 3_000_000 if wide else 2)}.{random_.randint(0, 999_999):06d}" for _ in range(9)]

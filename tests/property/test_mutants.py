@@ -23,7 +23,7 @@ PROPERTIES = """
 import sys
 from tests.property import test_core_properties as core, test_fold_equals_plain as fold
 for run in range(6):
-    for prove in (fold.test_array_path_equals_plain_rules, core.test_an_amount_is_the_price_of_what_was_consumed):
+    for prove in (fold.test_compiled_fold_equals_plain_rules, core.test_an_amount_is_the_price_of_what_was_consumed):
         try:
             prove(run)
         except AssertionError as error:
@@ -33,58 +33,80 @@ for run in range(6):
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of the core's text, and what is to notice it."""
+    """A change of the core's text, and what is to notice it."""
 
     name: str
-    file: str
-    old: str
-    new: str
+    edits: tuple[tuple[str, str, str], ...]
+    """(file, old, new); what is common is written twice, plainly and compiled, and both are changed."""
     proof: str = CASES
 
 
 MUTANTS = [
-    Mutant("none", "consumption.py", "", ""),
-    Mutant("no watermark", "consumption.py", "if read_at <= meter.read_at:", "if False:"),
+    Mutant("none", ()),
+    Mutant("none, by properties", (), PROPERTIES),
+    Mutant(
+        "no watermark",
+        (
+            ("consumption.py", "if read_at <= meter.read_at:", "if False:"),
+            ("kernel.py", "newer = instant > last_at[number]", "newer = instant != last_at[number]"),
+        ),
+    ),
     Mutant(
         "whole interval at its end's price",
-        "consumption.py",
-        "band = version.band_at(start)",
-        "band = version.band_at(meter.read_at if meter.read_at > start else start + quantity * 0 + 3_600_000 * 5)",
+        (
+            (
+                "consumption.py",
+                "_price_segment(meter, segment.version, segment.start,",
+                "_price_segment(meter, segment.version, part.end,",
+            ),
+            ("kernel.py", "minute = (at + OFFSET_MS)", "minute = (end + OFFSET_MS)"),
+        ),
     ),
     Mutant(
         "duplicate order let through",
-        "money.py",
-        "if taken is None:\n        return False",
-        "if True:\n        return False",
+        (("money.py", "if taken is None:\n        return False", "if True:\n        return False"),),
     ),
-    Mutant("no reversal check", "money.py", "if taken.reversed:", "if False:"),
-    Mutant("no reversal of another's recharge", "money.py", 'taken.kind != "recharge" or', "False and"),
-    Mutant("tier limit not cut", "consumption.py", "inside = min(end, limit) - position", "inside = end - position"),
-    Mutant("rollover taken for backwards", "consumption.py", "10 * register <= meter.wrap", "False"),
+    Mutant("no reversal check", (("money.py", "if taken.reversed:", "if False:"),)),
+    Mutant("no reversal of another's recharge", (("money.py", 'taken.kind != "recharge" or', "False and"),)),
+    Mutant(
+        "tier limit not cut",
+        (
+            ("consumption.py", "inside = min(end, limit) - position", "inside = end - position"),
+            ("kernel.py", "inside = min(quantity, prices.upper[row, tier] - position)", "inside = quantity"),
+        ),
+    ),
+    Mutant("rollover taken for backwards", (("consumption.py", "10 * register <= meter.wrap", "False"),)),
     Mutant(
         "ratio forgotten",
-        "consumption.py",
-        "return (register - last) * meter.ratio, False",
-        "return register - last, False",
+        (
+            ("consumption.py", "return (register - last) * meter.ratio, False", "return register - last, False"),
+            ("kernel.py", 'difference * setup["ratio"][number]', "difference"),
+        ),
     ),
-    Mutant("cut in protected hours", "supply.py", "if protected:", "if False:"),
-    Mutant("manual cut forgotten", "supply.py", 'and not meter["manual"]', ""),
-    Mutant("level passed twice", "account.py", "if before > level >= balance:", "if level >= balance:"),
-    Mutant("array path: no watermark", "metering.py", '(read_at > rows["read_at"]) & ', "", PROPERTIES),
-    Mutant("array path: cell never left", "metering.py", "(read_at <= panel.end[meter])", "True", PROPERTIES),
-    Mutant("array path: tier never left", "metering.py", "(register <= panel.top[meter])", "True", PROPERTIES),
+    Mutant("cut in protected hours", (("supply.py", "if protected:", "if False:"),)),
+    Mutant("manual cut forgotten", (("supply.py", 'and not meter["manual"]', ""),)),
+    Mutant("level passed twice", (("account.py", "if before > level >= balance:", "if level >= balance:"),)),
     Mutant(
-        "array path: floors of parts",
-        "segments.py",
-        "share = now.consumption * (end - whole_start[live])",
-        "share = (now.consumption - 1) * (end - whole_start[live])",
+        "compiled: no watermark",
+        (("kernel.py", "newer = instant > last_at[number]", "newer = instant >= last_at[number] + 1 - 3_600_000"),),
+        PROPERTIES,
+    ),
+    Mutant("compiled: band never ends", (("kernel.py", "min(band_end, ", "min("),), PROPERTIES),
+    Mutant(
+        "compiled: month never ends",
+        (("kernel.py", "_MONTHS[index + 1], prices.ends_at[row], end)", "prices.ends_at[row], end)"),),
         PROPERTIES,
     ),
     Mutant(
-        "array path: month not begun",
-        "segments.py",
-        "self.month_base[turned] = self.priced[turned]",
-        "pass",
+        "compiled: floors of parts",
+        (("kernel.py", "else consumption * (upto_at", "else (consumption - 1) * (upto_at"),),
+        PROPERTIES,
+    ),
+    Mutant("compiled: month not begun", (("kernel.py", "month, month_base = now, priced", "month = now"),), PROPERTIES),
+    Mutant("compiled: a cut passed over", (("kernel.py", "or before - amount <= alert[account]", ""),), PROPERTIES),
+    Mutant(
+        "compiled: no limit of plausibility",
+        (("kernel.py", "consumption * HOUR_MS > rate * interval_ms", "False"),),
         PROPERTIES,
     ),
 ]
@@ -93,22 +115,24 @@ MUTANTS = [
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_core_with_a_rule_broken_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "streams", tmp_path / "streams", ignore=shutil.ignore_patterns("__pycache__"))
-    path = tmp_path / "streams" / "core" / mutant.file
-    text = path.read_text("utf-8")
-    assert mutant.old in text, "the mutant no longer fits the code"
-    path.write_text(text.replace(mutant.old, mutant.new, 1) if mutant.old else text, "utf-8")
+    for file, old, new in mutant.edits:
+        path = tmp_path / "streams" / "core" / file
+        text = path.read_text("utf-8")
+        assert old in text, "the mutant no longer fits the code"
+        path.write_text(text.replace(old, new, 1), "utf-8")
     # The mutated package goes first; cases and properties are those of the working tree.
     paths = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-c", mutant.proof],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
+        # Compiling each mutant would take longer than running it uncompiled.
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
-    if mutant.name == "none":
+    if not mutant.edits:
         assert done.returncode == 0, done.stderr
     else:
         assert done.returncode == 1, "no test noticed"
