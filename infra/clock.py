@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 CLOCK_FILE = "clock.json"
+AHEAD_MS = 3_600_000
+"""How far the clocks of a collector and of a broker may differ."""
 
 
 class Clock(Protocol):
@@ -21,6 +23,10 @@ class SystemClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def shown_at_ms(self, real_ms: int) -> int:
+        """The latest that this clock can have shown when the machine's showed `real_ms`."""
+        return real_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,36 @@ class ScaledClock:
     def now_ms(self) -> int:
         return self.origin_virtual_ms + (self.real.now_ms() - self.origin_real_ms) * self.speed
 
+    def shown_at_ms(self, real_ms: int) -> int:
+        """The latest that this clock can have shown when the machine's showed `real_ms`."""
+        # Before the origin another speed may have held; it showed no more than at the origin.
+        return self.origin_virtual_ms + max(0, real_ms - self.origin_real_ms) * self.speed
+
     def real_s_until(self, virtual_ms: int) -> float:
         """Real seconds from now until this clock shows `virtual_ms`; 0 if it has."""
         return max(0, virtual_ms - self.now_ms()) / self.speed / 1000
 
 
-def load_clock(data_dir: Path) -> Clock:
+class Arrivals:
+    """Tells times that cannot be true: further ahead than the clock can have been when Kafka took the record in.
+
+    One such time would move its site's clock for good, and everything after it would be late.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._clock = load_clock(data_dir)
+
+    def is_ahead(self, at_ms: int, arrived_ms: int) -> bool:
+        """Whether a time in a record is more than an hour ahead of its arrival, by the broker's stamp (real ms)."""
+        if at_ms <= self._clock.shown_at_ms(arrived_ms) + AHEAD_MS:
+            return False
+        # A virtual clock may have been started, or made faster, since.
+        self._clock = load_clock(self._data_dir)
+        return at_ms > self._clock.shown_at_ms(arrived_ms) + AHEAD_MS
+
+
+def load_clock(data_dir: Path) -> SystemClock | ScaledClock:
     """The clock that this data directory runs by: a virtual one if one was started, else the machine's.
 
     Raises:

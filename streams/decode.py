@@ -4,7 +4,7 @@ A record that is no round, a frame that cannot be read and a reading whose meter
 bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from streams.layout import Fitting, Layout, Shape, read_alike
 LAYOUTS_MAX: Final = 1 << 16
 _MAGIC_BYTES = 3
 _SHORTEST = 5
+_TIME_BYTES = 8
 
 
 class InputRecord(Protocol):
@@ -28,6 +29,14 @@ class InputRecord(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+    @property
+    def timestamp(self) -> int:
+        """When the broker took it in, ms."""
+        ...
+
+
+IsAhead = Callable[[int, int], bool]
+"""Whether a time that a record names (ms) cannot be true, given when the record arrived (ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +57,10 @@ class Readings:
 class RoundReader:
     """Reads one site's rounds; remembers the layouts of its gateways' rounds."""
 
-    def __init__(self, site: str, meters: MeterNumbers) -> None:
+    def __init__(self, site: str, meters: MeterNumbers, is_ahead: IsAhead) -> None:
         self._site = site
         self._meters = meters
+        self._is_ahead = is_ahead
         self._layouts: dict[tuple[bytes, int], Layout] = {}
 
     def read(self, records: Sequence[InputRecord]) -> Readings:
@@ -61,6 +71,12 @@ class RoundReader:
         for place, record in enumerate(records):
             value = record.value or b""
             head, tail = _split(value)
+            if len(tail) >= _TIME_BYTES:
+                collected_at = int.from_bytes(tail[:_TIME_BYTES], "little", signed=True)
+                if self._is_ahead(collected_at, record.timestamp):
+                    detail = f"collected_at {collected_at} is ahead of the record's arrival {record.timestamp}"
+                    rejected.append(RejectedFrame(record.offset, 0, "future", detail, value))
+                    continue
             layout = self._layouts.get((head, len(tail)))
             if layout is not None and layout.fits(tail):
                 alike.setdefault(layout.shape, []).append(Fitting(place, record.offset, layout, tail))

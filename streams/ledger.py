@@ -18,6 +18,7 @@ from typing import NoReturn
 import structlog
 
 from streams.core.outcome import Source
+from streams.decode import IsAhead
 from streams.errors import GapError
 from streams.intake import BatchLimits, Delivery, Intake
 from streams.log import PartitionLog
@@ -55,6 +56,7 @@ class PartitionLedger:
         partitions: int,
         log: PartitionLog,
         open_site: OpenSite,
+        is_ahead: IsAhead,
         limits: BatchLimits,
         fail: Fail,
     ) -> None:
@@ -62,6 +64,7 @@ class PartitionLedger:
         self._partitions = partitions
         self._log = log
         self._open_site = open_site
+        self._is_ahead = is_ahead
         self._limits = limits
         self._fail = fail
         self._partition: Partition | None = None
@@ -114,7 +117,12 @@ class PartitionLedger:
             frames=bounds[Source.FRAMES].first, orders=bounds[Source.ORDERS].first, sequence=0
         )
         partition = Partition(
-            self.number, partitions=self._partitions, start=start, pages=stored.pages, open_site=self._open_site
+            self.number,
+            partitions=self._partitions,
+            start=start,
+            pages=stored.pages,
+            open_site=self._open_site,
+            is_ahead=self._is_ahead,
         )
         _log.info(
             "partition opened",

@@ -21,7 +21,7 @@ from streams.columns import MeterNumbers
 from streams.core.errors import MalformedError
 from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import ReadingBatch
-from streams.decode import InputRecord, RoundReader
+from streams.decode import InputRecord, IsAhead, RoundReader
 from streams.errors import GapError
 from streams.log import Output
 from streams.postings import Inputs, Postings, Span, cut_postings, encode_postings
@@ -94,8 +94,10 @@ class Partition:
         start: NextOffsets,
         pages: Mapping[bytes, bytes],
         open_site: OpenSite,
+        is_ahead: IsAhead,
     ) -> None:
         self.number = number
+        self._is_ahead = is_ahead
         self.next = start
         self._partitions = partitions
         self._open_site = open_site
@@ -139,6 +141,8 @@ class Partition:
             order, at = read_order(record.value)
             if order.get("site", name) != name:
                 raise MalformedError("site", f"differs from the record's key {name!r}")
+            if self._is_ahead(at, record.timestamp):
+                raise MalformedError("at", "is ahead of the record's arrival")
             site.take_order(order, at=at, position=position)
         except MalformedError as error:
             self._reject(record.key or b"", draft, position, reason="malformed", detail=str(error), data=record.value)
@@ -167,7 +171,7 @@ class Partition:
 
     def _add(self, name: str, pages: Mapping[str, bytes]) -> Site:
         site = self._sites[name] = self._open_site(name, pages)
-        self._readers[name] = RoundReader(name, site)
+        self._readers[name] = RoundReader(name, site, self._is_ahead)
         return site
 
     def _site_of(self, record: InputRecord, draft: _Draft) -> tuple[str, Site]:

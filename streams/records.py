@@ -18,6 +18,10 @@ VERSION: Final = 1
 COMMAND_LIFE_MS: Final = 15 * MINUTE_MS
 """A gateway ignores a command that is older."""
 SITE_BYTES_MAX: Final = 255
+ORDER_BYTES_MAX: Final = 1 << 18
+"""What an order says comes back in postings and pages, which must fit their topics."""
+REJECTED_BYTES_MAX: Final = 1 << 20
+DETAIL_MAX: Final = 1_000
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -80,8 +84,10 @@ def read_order(value: bytes | None) -> tuple[dict[str, object], int]:
     """The JSON object of an order and its `at` in ms.
 
     Raises:
-        MalformedError: Not a JSON object, a name twice, or no `at` that can be read.
+        MalformedError: Not a JSON object, a name twice, or no `at` that can be read, or too long.
     """
+    if len(value or b"") > ORDER_BYTES_MAX:
+        raise MalformedError("", f"is longer than {ORDER_BYTES_MAX} bytes")
     try:
         order = json.loads(value or b"", object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -132,14 +138,19 @@ def notice_value(notice: Notice, *, site: str, account: str, partition: int) -> 
 
 
 def rejected_value(*, reason: str, detail: str, position: Position, partition: int, data: bytes) -> bytes:
-    """The value of a `frames.rejected` record: the bytes as they came, in hexadecimal."""
+    """The value of a `frames.rejected` record: the bytes as they came, in hexadecimal, and how many they were.
+
+    Of very many only the first are in it, so that the record always fits its topic; all are in the input.
+    """
     return _encode_json(
         {
             "v": VERSION,
             "reason": reason,
-            "detail": detail,
+            # What came may hold what no text may; it is shown escaped.
+            "detail": detail[:DETAIL_MAX].encode(errors="backslashreplace").decode(),
             **_cause(position, partition),
-            "bytes": data.hex(),
+            "length": len(data),
+            "bytes": data[:REJECTED_BYTES_MAX].hex(),
         }
     )
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 import structlog
 import uvloop
 
+from infra.clock import Arrivals
 from infra.endpoints import announce_ready, kafka_bootstrap
 from infra.settings import Settings
 from streams.app import build_app
@@ -49,6 +50,7 @@ async def serve(settings: Settings, worker: int) -> None:
     """Run until a signal; returns when what was being written is committed and the consumer has stopped."""
     bootstrap = kafka_bootstrap(settings)
     limits = BatchLimits()
+    arrivals = Arrivals(settings.data_dir)
 
     def make(partition: int) -> PartitionLedger:
         log = KafkaLog(bootstrap, application=APPLICATION, partition=partition, timeout_s=limits.commit_s)
@@ -57,6 +59,7 @@ async def serve(settings: Settings, worker: int) -> None:
             partitions=settings.partitions,
             log=log,
             open_site=SiteLedger.load,
+            is_ahead=arrivals.is_ahead,
             limits=limits,
             fail=end_process,
         )

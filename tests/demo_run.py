@@ -15,7 +15,7 @@ from sinks.clickhouse.sink import Record
 from streams.core.site import SiteLedger
 from streams.partition import Partition
 from streams.records import NextOffsets
-from tests.ledger_inputs import energy_round
+from tests.ledger_inputs import energy_round, never_ahead
 
 ROUND_MS = 300_000
 ROUNDS = 4
@@ -28,6 +28,7 @@ class Input:
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ def small_run() -> SmallRun:
     """Two gateways of both protocols with three meters each, read four times; the demo account is among theirs."""
     run = SmallRun(lay_out(PropertySize(sites=1, gateways=2, meters=6), origin_ms=VIRTUAL_ORIGIN_MS))
     partition = Partition(
-        0, partitions=1, start=NextOffsets(frames=0, orders=0, sequence=0), pages={}, open_site=SiteLedger.load
+        0,
+        partitions=1,
+        start=NextOffsets(frames=0, orders=0, sequence=0),
+        pages={},
+        open_site=SiteLedger.load,
+        is_ahead=never_ahead,
     )
     orders = [json.dumps(order).encode() for order in initial_orders(run.group)]
     for number in range(ROUNDS):

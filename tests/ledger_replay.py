@@ -24,6 +24,7 @@ from streams.core.site import SiteLedger
 from streams.partition import Partition
 from streams.postings import Inputs, Postings, decode_postings
 from streams.records import NextOffsets
+from tests.ledger_inputs import never_ahead
 
 OUTPUTS = (LEDGER_POSTINGS, OFFICE_NOTICES, FRAMES_REJECTED)
 """What a partition writes to its own number; commands go by gateway."""
@@ -36,6 +37,7 @@ class Kept:
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def replay(topics: Topics, partition: int, partitions: int) -> Replayed:
         start=NextOffsets(frames=0, orders=0, sequence=0),
         pages={},
         open_site=SiteLedger.load,
+        is_ahead=never_ahead,
     )
     outputs: dict[str, list[Kept]] = defaultdict(list)
     pages: dict[bytes, bytes] = {}

@@ -20,7 +20,7 @@ from streams.core.outcome import (
     VersionTaken,
 )
 from streams.core.supply import Supplies
-from streams.core.tariff import Tariffs
+from streams.core.tariff import Tariffs, TariffVersion
 
 
 class Journal:
@@ -91,13 +91,16 @@ class Books:
         self.dirty_orders: set[str] = set()
         self.site_dirty = False
         """Whether tariffs or the site's policy changed since the pages were last taken."""
+        self.unwritten: list[TariffVersion] = []
+        """Versions that no page has yet."""
         self.kept_times: list[int] = []
         """The clock and the tariffs' `priced_until` as the pages have them."""
 
-    def tariffs_changed(self) -> None:
-        """Note that a tariff or a version came."""
+    def tariffs_changed(self, version: TariffVersion) -> None:
+        """Note that a version came, and maybe its tariff with it."""
         self.tariffs.changed()
         self.site_dirty = True
+        self.unwritten.append(version)
 
     def advance_clock(self, at: int) -> int:
         """The time that a line counts as: its own, or the site's latest where that is later (P2)."""

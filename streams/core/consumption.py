@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streams.core.kept import Part
 from streams.core.localtime import FAR_AHEAD_MS
-from streams.core.meter import Meter, Part
+from streams.core.meter import Meter
 from streams.core.outcome import Flag
 from streams.core.tariff import Tariffs, TariffVersion
 

@@ -6,13 +6,15 @@ the tiers that the meter before it came to; what of that one is priced late coun
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streams.core.growing import GrowingRows
+from streams.core.kept import Part
 from streams.core.localtime import FAR_AHEAD_MS, LONG_AGO_MS, month_of
+from streams.core.meterinfo import MeterInfo
+from streams.core.routes import Routes
 from streams.core.units import REGISTER_LIMIT
 
 METER = np.dtype(
@@ -95,26 +97,6 @@ class Reason(IntEnum):
     CLOSED = 5
 
 
-class Part(NamedTuple):
-    """Consumption kept without a price: what lies in (start, end) of an interval (t0, t1) of `consumption`."""
-
-    t0: int
-    t1: int
-    consumption: int
-    start: int
-    end: int
-
-    @property
-    def quantity(self) -> int:
-        return self.upto(self.end) - (self.upto(self.start) if self.t0 != self.t1 else 0)
-
-    def upto(self, at: int) -> int:
-        """Consumption of the whole interval up to an instant in it: the floor of its share of the time."""
-        if at >= self.t1:
-            return self.consumption
-        return self.consumption * (at - self.t0) // (self.t1 - self.t0)
-
-
 @dataclass(slots=True)
 class Positions:
     """How much of a meter, with those it replaced, was priced so far: by month, by year, ever.
@@ -140,23 +122,6 @@ class Positions:
             self.months[month] = self.months.get(month, 0) + quantity
             self.years[month // 12] = self.years.get(month // 12, 0) + quantity
             self.total += quantity
-
-
-@dataclass(slots=True)
-class MeterInfo:
-    """What has no fixed width: texts, the tariffs that the meter had, what is unpriced, older positions."""
-
-    meter: str
-    gateway: str = ""
-    address: str = ""
-    template: str = ""
-    replaces: int | None = None
-    assignments: tuple[tuple[int, int], ...] = ()
-    """(from, tariff), by rising time; the first holds from the installation on."""
-    parts: tuple[Part, ...] = ()
-    months: dict[int, int] = field(default_factory=dict)
-    """Only while there are parts: a part priced late takes the position of its own month."""
-    years: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -226,8 +191,7 @@ class Meters:
         self.by_id: dict[str, int] = {}
         self.dirty_infos: set[int] = set()
         self._seated: dict[int, list[int]] = {}
-        self._by_address: dict[str, dict[int, int]] = {}
-        self._routes: dict[tuple[str, bytes], NDArray[np.int32]] = {}
+        self.routes = Routes()
 
     def add(self, info: MeterInfo) -> int:
         """A further meter; its rows are zeroed and for the caller to fill."""
@@ -235,14 +199,9 @@ class Meters:
         self.setup.append()
         self.infos.append(info)
         self.by_id[info.meter] = number
-        self.changed(number)
-        return number
-
-    def changed(self, number: int) -> None:
-        """Note that a meter's texts, tariffs or place changed."""
+        self.routes.put(info.gateway, info.address, number)
         self.dirty_infos.add(number)
-        self._routes.clear()
-        self._by_address.clear()
+        return number
 
     def load(self, number: int) -> Meter:
         """The meter as one value."""
@@ -294,10 +253,10 @@ class Meters:
             self.setup.rows[number] = now
             self.setup.touch(number)
         if meter.parts or info.parts:
-            info.parts = meter.parts
-            info.months = dict(positions.months) if meter.parts else {}
-            info.years = dict(positions.years) if meter.parts else {}
+            info.keep(meter.parts, positions.months, positions.years)
             self.dirty_infos.add(number)
+        if meter.closed:
+            self.routes.remove(info.gateway, info.address, number)
 
     def assign(self, number: int, tariff: int, at: int) -> None:
         """Give the meter a tariff from `at` on; its first holds from the installation."""
@@ -346,60 +305,14 @@ class Meters:
         for number in np.lexsort((setup["seat"], setup["account"])).tolist():
             if setup[number]["replaced_by"] < 0:
                 self._seated.setdefault(int(setup[number]["account"]), []).append(number)
-
-    def numbers_at(self, gateway: str, addresses: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """The numbers of the meters in use at addresses behind a gateway; -1 where there is none."""
-        key = (gateway, addresses.tobytes())
-        known = self._routes.get(key)
-        if known is None:
-            if not self._by_address:
-                self._index_addresses()
-            at = self._by_address.get(gateway, {})
-            known = np.array([at.get(address, -1) for address in addresses.tolist()], np.int32)
-            # A gateway's rounds ask for the same meters in the same order; only a few orders ever occur.
-            if len(self._routes) >= 16_384:
-                self._routes.clear()
-            self._routes[key] = known
-        return known
-
-    def _index_addresses(self) -> None:
         for number, info in enumerate(self.infos):
-            if info.gateway and not self.setup.rows[number]["care"] & Care.CLOSED:
-                self._by_address.setdefault(info.gateway, {})[int(info.address)] = number
+            if not setup[number]["care"] & Care.CLOSED:
+                self.routes.put(info.gateway, info.address, number)
 
 
 def register_end(digits: int) -> int:
     """Where a register with so many whole digits wraps; the language's limit where the digits are not given."""
     return int(10**digits * 1_000) if digits else REGISTER_LIMIT
-
-
-def info_record(info: MeterInfo) -> dict[str, Any]:
-    """A meter's texts and lists as JSON-like values, for its page."""
-    return {
-        "meter": info.meter,
-        "route": [info.gateway, info.address, info.template],
-        "replaces": info.replaces,
-        "assignments": [list(assignment) for assignment in info.assignments],
-        "parts": [list(part) for part in info.parts],
-        "months": [list(pair) for pair in sorted(info.months.items())],
-        "years": [list(pair) for pair in sorted(info.years.items())],
-    }
-
-
-def info_of(record: dict[str, Any]) -> MeterInfo:
-    """The info that `info_record` wrote."""
-    gateway, address, template = record["route"]
-    return MeterInfo(
-        meter=record["meter"],
-        gateway=gateway,
-        address=address,
-        template=template,
-        replaces=record["replaces"],
-        assignments=tuple((since, tariff) for since, tariff in record["assignments"]),
-        parts=tuple(Part(*part) for part in record["parts"]),
-        months=dict(record["months"]),
-        years=dict(record["years"]),
-    )
 
 
 def copy_of(meter: Meter) -> Meter:

@@ -117,7 +117,6 @@ def close_account(line: Line, order: CloseAccount) -> None:
     for meter, final, judgement in judged:
         meter.closed = True
         books.meters.store(meter)
-        books.meters.changed(meter.number)
         write_down(line, meter, judgement, register=final, read_at=meter.read_at)
     balance = books.accounts.balance(account)
     if balance > 0:

@@ -3,10 +3,12 @@
 from streams.core.consumption import judge_final
 from streams.core.line import Line
 from streams.core.localtime import month_of
-from streams.core.meter import Care, Kind, Meter, MeterInfo, copy_of, register_end
+from streams.core.meter import Care, Kind, Meter, copy_of, register_end
+from streams.core.meterinfo import MeterInfo
 from streams.core.orders import AssignTariff, InstallMeter, ReplaceMeter
 from streams.core.outcome import MeterInstalled
 from streams.core.posting import plan_fits, plan_kept_parts, post_plan, write_down
+from streams.core.routes import is_route
 from streams.core.units import Quantity
 
 _UNIT_OF = {Kind.ELECTRICITY: "kWh", Kind.WATER: "m3"}
@@ -35,9 +37,12 @@ def install_meter(line: Line, order: InstallMeter) -> None:
         or max_rate is None
         or register is None
         or not 0 <= register < register_end(digits)
-        or not _address_valid(order.address)
+        or not is_route(order.gateway, order.address)
     ):
         return line.refuse("invalid", order.meter)
+    if books.meters.routes.number_at(order.gateway, order.address) >= 0:
+        # Its readings would be charged to this meter's account from now on.
+        return line.refuse("conflict", order.meter)
     info = MeterInfo(order.meter, order.gateway, order.address, order.template)
     number = books.meters.add(info)
     setup = books.meters.setup.rows[number]
@@ -66,22 +71,28 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
     digits = int(setup["digits"]) if order.digits is None else order.digits
     max_rate = _max_rate(kind, order.max_kw, order.max_m3h)
     register, final = order.register.scaled(3), order.final.scaled(3)
+    was = books.meters.infos[number]
+    gateway = was.gateway if order.gateway is None else order.gateway
+    address = was.address if order.address is None else order.address
     if (
         not 1 <= ratio <= _RATIO_MAX
         or not (1 <= digits <= 9 or order.digits is None)
         or max_rate is None
         or register is None
         or not 0 <= register < register_end(digits)
-        or not _address_valid(order.address or "")
+        or not is_route(gateway, address)
     ):
         return line.refuse("invalid", order.meter)
+    if books.meters.routes.number_at(gateway, address) not in (-1, number):
+        return line.refuse("conflict", order.meter)
     old = books.meters.load(number)
     kept_until = books.tariffs.priced_until.copy()
     judgement = judge_final(old, books.tariffs, register=-1 if final is None else final, at=line.at)
     if judgement is None or not line.fits(old.account, -judgement.amount):
         books.tariffs.priced_until = kept_until
         return line.refuse("invalid", order.meter)
-    _put_in_seat(line, old, order, ratio=ratio, digits=digits, max_rate=max_rate, register=register)
+    route = (gateway, address)
+    _put_in_seat(line, old, order, route, ratio=ratio, digits=digits, max_rate=max_rate, register=register)
     write_down(line, old, judgement, register=old.register, read_at=old.read_at)
 
 
@@ -89,6 +100,7 @@ def _put_in_seat(
     line: Line,
     old: Meter,
     order: ReplaceMeter,
+    route: tuple[str, str],
     *,
     ratio: int,
     digits: int,
@@ -98,11 +110,12 @@ def _put_in_seat(
     """Close the old meter; the new one takes over the seat with its tariffs, supply and position."""
     meters = line.books.meters
     was = meters.infos[old.number]
+    gateway, address = route
     number = meters.add(
         MeterInfo(
             meter=order.new_meter,
-            gateway=was.gateway if order.gateway is None else order.gateway,
-            address=was.address if order.address is None else order.address,
+            gateway=gateway,
+            address=address,
             template=was.template if order.template is None else order.template,
             replaces=old.number,
             assignments=was.assignments,
@@ -138,7 +151,7 @@ def assign_tariff(line: Line, order: AssignTariff) -> None:
     info = books.meters.infos[number]
     kept, kept_until = info.assignments, books.tariffs.priced_until.copy()
     books.meters.assign(number, tariff, line.at)
-    plan = plan_kept_parts(books)
+    plan = plan_kept_parts(books, tariff, meter=number)
     if not plan_fits(line, plan):
         info.assignments = kept
         books.meters.note_tariff(number)
@@ -186,8 +199,3 @@ def _max_rate(kind: Kind, max_kw: Quantity | None, max_m3h: Quantity | None) -> 
         return 0
     rate = own.scaled(3)
     return rate if rate is not None and rate > 0 else None
-
-
-def _address_valid(address: str) -> bool:
-    """An address behind a gateway is a decimal number that fits the round's 64 bits."""
-    return not address or (address.isascii() and address.isdigit() and int(address) < 1 << 63)

@@ -47,14 +47,14 @@ def set_tariff(line: Line, order: SetTariff) -> None:
         tariffs.add(tariff)
     kept_versions, kept_until = tariff.versions, tariffs.priced_until.copy()
     tariff.put(version)
-    plan = plan_kept_parts(books)
+    plan = plan_kept_parts(books, number)
     if not plan_fits(line, plan):
         tariff.versions, tariffs.priced_until = kept_versions, kept_until
         if known is None:
             tariffs.drop_last()
         return line.refuse("invalid", order.tariff)
     tariffs.versions += 1
-    books.tariffs_changed()
+    books.tariffs_changed(version)
     books.journal.versions.append(_version_taken(line, order, version))
     post_plan(line, plan)
 

@@ -13,6 +13,9 @@ from streams.core.errors import MalformedError
 from streams.core.localtime import MinuteRange, parse_range, parse_time
 from streams.core.units import Quantity, parse_decimal
 
+TEXT_MAX = 1_000
+"""Characters of a text."""
+
 Bands = tuple[tuple[str, tuple[MinuteRange, ...]], ...]
 Prices = tuple[tuple[str, tuple[tuple[str, tuple[Quantity, ...]], ...]], ...]
 
@@ -135,7 +138,7 @@ class Tick(Order):
     """Time passes; nothing else."""
 
 
-def _text(value: object, field: str) -> str:
+def _filled(value: object, field: str) -> str:
     if not isinstance(value, str):
         raise MalformedError(field, "must be a text")
     if not value:
@@ -143,9 +146,19 @@ def _text(value: object, field: str) -> str:
     return value
 
 
+def _text(value: object, field: str) -> str:
+    """A text that is kept: as short as a page's share of it, and nothing that no text can be written of."""
+    text = _filled(value, field)
+    if len(text) > TEXT_MAX:
+        raise MalformedError(field, f"is longer than {TEXT_MAX} characters")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise MalformedError(field, "has half of a surrogate pair, which is no character")
+    return text
+
+
 def _word(*words: str) -> Callable[[object, str], str]:
     def parse(value: object, field: str) -> str:
-        if _text(value, field) not in words:
+        if _filled(value, field) not in words:
             raise MalformedError(field, f"must be one of {', '.join(words)}")
         return cast(str, value)
 
@@ -153,14 +166,14 @@ def _word(*words: str) -> Callable[[object, str], str]:
 
 
 def _decimal(value: object, field: str) -> Quantity:
-    quantity = parse_decimal(_text(value, field))
+    quantity = parse_decimal(_filled(value, field))
     if quantity is None:
         raise MalformedError(field, "must be a decimal such as 12.50")
     return quantity
 
 
 def _time(value: object, field: str) -> int:
-    at = parse_time(_text(value, field))
+    at = parse_time(_filled(value, field))
     if at is None:
         raise MalformedError(field, "must be a time such as 2026-01-05T08:00:00+08:00")
     return at
@@ -199,7 +212,7 @@ def _decimals(value: object, field: str) -> tuple[Quantity, ...]:
 def _ranges(value: object, field: str) -> tuple[MinuteRange, ...]:
     ranges = []
     for item in _list(value, field):
-        parsed = parse_range(_text(item, field))
+        parsed = parse_range(_filled(item, field))
         if parsed is None:
             raise MalformedError(field, "must be daily ranges such as 08:00-11:30")
         ranges.append(parsed)

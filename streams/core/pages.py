@@ -5,13 +5,18 @@ Every page begins with four bytes, `SLP` and the layout's version. What follows:
 | key within the site | content |
 | --- | --- |
 | `clock` | i64 latest time in ms, then i64 "priced until" of each tariff, by number |
-| `site` | JSON: the site's policy, its tariffs with the versions in force, the next version's number |
+| `site` | JSON: the site's policy, its tariffs with the numbers of their versions, the next version's number |
+| `version/N` | JSON: tariff version N |
 | `meters/K`, `accounts/K` | rows 256 K and on of what every reading changes (`meter.METER`, `account.ACCOUNT`) |
 | `setup/K` | rows 256 K and on of what orders change (`meter.SETUP`) |
-| `meter/N`, `account/N` | JSON: texts, tariffs, kept parts of meter N; id, closed, own policy of account N |
+| `meter/N`, `account/N` | JSON: texts, tariffs, count of kept parts of meter N; id, closed, own policy of account N |
+| `parts/N/K` | rows 256 K and on of meter N's kept parts (`kept.PART`); those beyond their count mean nothing |
 | `order/ID` | JSON: a money order that was taken |
 
 All numbers are little-endian; JSON is written without spaces and in a fixed order, so equal state is equal bytes.
+
+Layout 1 had the versions in `site` and the kept parts in `meter/N`. Such a page is read, and written anew with the next
+batch; pages of both layouts stand beside each other until then.
 """
 
 import json
@@ -28,11 +33,14 @@ from streams.core.account import (
     policy_record,
 )
 from streams.core.books import Books
-from streams.core.growing import GrowingRows
-from streams.core.meter import METER, SETUP, info_of, info_record
+from streams.core.growing import PAGE_ROWS, GrowingRows
+from streams.core.kept import Part, parts_of, parts_page
+from streams.core.meter import METER, SETUP, Meters
+from streams.core.meterinfo import MeterInfo, info_of, info_record
 from streams.core.tariff import Tariff, version_of, version_record
 
-VERSION = 1
+VERSION = 2
+_OLDEST = 1
 _HEAD = b"SLP" + bytes([VERSION])
 
 
@@ -54,12 +62,15 @@ def dirty_pages(books: Books) -> dict[str, bytes]:
     if books.site_dirty:
         pages["site"] = _json(_site_record(books))
         books.site_dirty = False
+    for version in books.unwritten:
+        pages[f"version/{version.number}"] = _json(version_record(version))
+    books.unwritten.clear()
     meters, accounts = books.meters, books.accounts
     for name, rows in (("meters", meters.hot), ("setup", meters.setup), ("accounts", accounts.hot)):
         for page, content in rows.take_dirty().items():
             pages[f"{name}/{page}"] = _HEAD + content
     for number in sorted(meters.dirty_infos):
-        pages[f"meter/{number}"] = _json(info_record(meters.infos[number]))
+        pages |= _meter_pages(number, meters.infos[number])
     for number in sorted(accounts.dirty_infos):
         pages[f"account/{number}"] = _json(_account_record(accounts.infos[number]))
     for order_id in sorted(books.dirty_orders):
@@ -67,6 +78,16 @@ def dirty_pages(books: Books) -> dict[str, bytes]:
     meters.dirty_infos.clear()
     accounts.dirty_infos.clear()
     books.dirty_orders.clear()
+    return pages
+
+
+def _meter_pages(number: int, info: MeterInfo) -> dict[str, bytes]:
+    """A meter's record, and those of its parts' pages that do not stand as they are."""
+    pages = {f"meter/{number}": _json(info_record(info))}
+    for page in range(info.written // PAGE_ROWS, -(-len(info.parts) // PAGE_ROWS)):
+        parts = info.parts[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
+        pages[f"parts/{number}/{page}"] = _HEAD + parts_page(parts)
+    info.written = len(info.parts)
     return pages
 
 
@@ -80,7 +101,7 @@ def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
     meters, accounts = books.meters, books.accounts
     try:
         if "site" in bodies:
-            _read_site(books, json.loads(bodies["site"]))
+            _read_site(books, bodies)
         if "clock" in bodies:
             times = np.frombuffer(bodies["clock"], "<i8").tolist()
             books.clock, books.kept_times = times[0], times
@@ -88,7 +109,8 @@ def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
         _read_rows(meters.hot, METER, "meters", bodies)
         _read_rows(meters.setup, SETUP, "setup", bodies)
         _read_rows(accounts.hot, ACCOUNT, "accounts", bodies)
-        meters.infos = [info_of(json.loads(body)) for body in _numbered("meter", bodies)]
+        for number, body in enumerate(_numbered("meter", bodies)):
+            meters.infos.append(_read_info(meters, number, json.loads(body), bodies))
         for body in _numbered("account", bodies):
             record = json.loads(body)
             accounts.infos.append(AccountInfo(record["account"], record["closed"], policy_of(record["own"])))
@@ -122,19 +144,40 @@ def _site_record(books: Books) -> dict[str, Any]:
             {
                 "name": tariff.name,
                 "unit": tariff.unit,
-                "versions": [version_record(version) for version in tariff.versions],
+                "versions": [version.number for version in tariff.versions],
             }
             for tariff in books.tariffs
         ],
     }
 
 
-def _read_site(books: Books, record: dict[str, Any]) -> None:
+def _read_site(books: Books, bodies: Mapping[str, bytes]) -> None:
+    record = json.loads(bodies["site"])
     books.accounts.site_policy = policy_of(record["policy"])
     books.tariffs.versions = record["versions"]
     for number, tariff in enumerate(record["tariffs"]):
-        versions = [version_of(version, number) for version in tariff["versions"]]
+        versions = []
+        for version in tariff["versions"]:
+            # Layout 1 has the version itself here.
+            embedded = isinstance(version, dict)
+            found = version if embedded else json.loads(bodies[f"version/{version}"])
+            versions.append(version_of(found, number))
+            if embedded:
+                books.unwritten.append(versions[-1])
+                books.site_dirty = True
         books.tariffs.add(Tariff(tariff["name"], tariff["unit"], versions))
+
+
+def _read_info(meters: Meters, number: int, record: dict[str, Any], bodies: Mapping[str, bytes]) -> MeterInfo:
+    if "parts" in record:
+        # Layout 1 has the parts themselves here.
+        info = info_of(record, tuple(Part(*part) for part in record["parts"]))
+        info.written = 0
+        meters.dirty_infos.add(number)
+        return info
+    pages = -(-record["kept"] // PAGE_ROWS)
+    parts = parts_of(bodies[f"parts/{number}/{page}"] for page in range(pages))
+    return info_of(record, parts[: record["kept"]])
 
 
 def _account_record(info: AccountInfo) -> dict[str, Any]:
@@ -158,7 +201,7 @@ def _json(record: dict[str, Any]) -> bytes:
 def _body(key: str, page: bytes) -> bytes:
     if page[:3] != _HEAD[:3]:
         raise PageError(key, "does not begin with SLP")
-    if len(page) < 4 or page[3] != VERSION:
+    if len(page) < 4 or not _OLDEST <= page[3] <= VERSION:
         raise PageError(key, f"layout version {page[3:4].hex()} is not known here")
     return page[4:]
 

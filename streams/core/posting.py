@@ -92,8 +92,13 @@ class LatePricing:
     pieces: list[Piece]
 
 
-def plan_kept_parts(books: Books) -> list[LatePricing]:
+def plan_kept_parts(books: Books, tariff: int, *, meter: int | None = None) -> list[LatePricing]:
     """Price again, in time order, what found no tariff in force; changes nothing but `priced_until`.
+
+    Only a change of its tariffs, or of a version of one of them, can cover what is kept of a meter.
+
+    Args:
+        tariff: The one that has a new version; with `meter` the one that this meter was given.
 
     Meters come by number, so a replaced one before those that took its seat: its parts are the earlier ones.
     """
@@ -103,16 +108,18 @@ def plan_kept_parts(books: Books) -> list[LatePricing]:
     def late(number: int) -> LatePricing:
         return touched.setdefault(number, LatePricing(meters.load(number), []))
 
-    for number, info in enumerate(meters.infos):
-        account = int(meters.setup.rows[number]["account"])
+    for number in range(len(meters.infos)) if meter is None else [meter]:
+        info, account = meters.infos[number], int(meters.setup.rows[number]["account"])
         if not info.parts or books.accounts.infos[account].closed:
             continue
-        meter, pieces = late(number).meter, late(number).pieces
+        if all(assigned != tariff for _, assigned in info.assignments):
+            continue
+        of_meter, pieces = late(number).meter, late(number).pieces
         followers = [late(follower).meter for follower in meters.followers(number)]
-        parts, meter.parts = meter.parts, ()
+        parts, of_meter.parts = of_meter.parts, ()
         for part in parts:
-            priced, kept = price_part(meter, books.tariffs, part, followers)
-            meter.parts += tuple(kept)
+            priced, kept = price_part(of_meter, books.tariffs, part, followers)
+            of_meter.parts += tuple(kept)
             pieces += [piece for piece in priced if piece.quantity]
     return list(touched.values())
 

@@ -93,7 +93,7 @@ class SiteLedger:
 
     def meter_numbers(self, gateway: str, addresses: NDArray[np.uint64]) -> NDArray[np.int32]:
         """The running numbers of the meters in use at addresses behind a gateway; -1 where there is none."""
-        return self._books.meters.numbers_at(gateway, addresses)
+        return self._books.meters.routes.numbers_at(gateway, addresses)
 
     def meter_number(self, meter: str) -> int:
         """The running number of a meter, -1 where the site has none of that id."""

@@ -15,6 +15,7 @@ REGISTER_LIMIT = UNITS_LIMIT * MILLI_PER_UNIT
 MONEY_MAX = 2**63 - 1
 """A balance is held in 64 bits; what would leave them is refused."""
 
+_DIGITS_MAX = 40
 _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 
 
@@ -47,7 +48,11 @@ def parse_decimal(text: str) -> Quantity | None:
         return None
     sign, whole, fraction = match.groups()
     fraction = (fraction or "").rstrip("0")
-    mantissa = int(whole + fraction)
+    whole = whole.lstrip("0")
+    if len(whole) + len(fraction) > _DIGITS_MAX:
+        # Too large or too fine for anything; reckoning with its thousands of digits would only take time.
+        return Quantity(10**_DIGITS_MAX, 0) if whole else Quantity(1, len(fraction))
+    mantissa = int(whole + fraction or "0")
     return Quantity(-mantissa if sign else mantissa, len(fraction))
 
 

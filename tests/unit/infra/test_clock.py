@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.clock import CLOCK_FILE, ScaledClock, SystemClock, load_clock, start_clock
+from infra.clock import AHEAD_MS, CLOCK_FILE, Arrivals, ScaledClock, SystemClock, load_clock, start_clock
 
 NOON = 1_772_445_600_000
 
@@ -73,3 +73,14 @@ def test_a_file_that_is_no_clock_is_an_error_that_names_it(tmp_path: Path, text:
     (tmp_path / CLOCK_FILE).write_text(text)
     with pytest.raises(ValueError, match=r"clock\.json"):
         load_clock(tmp_path)
+
+
+def test_a_time_more_than_an_hour_ahead_of_its_arrival_is_not_believed(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    assert not arrivals.is_ahead(5_000 + AHEAD_MS, 5_000)
+    assert arrivals.is_ahead(5_001 + AHEAD_MS, 5_000)
+    # A virtual clock that is started meanwhile counts at once, also for what came before its origin.
+    start_clock(tmp_path, origin_virtual_ms=10**12, speed=60, real=HandClock(5_000))
+    assert not arrivals.is_ahead(10**12 + AHEAD_MS, 4_000)
+    assert not arrivals.is_ahead(10**12 + 60_000 + AHEAD_MS, 6_000)
+    assert arrivals.is_ahead(10**12 + 60_001 + AHEAD_MS, 6_000)

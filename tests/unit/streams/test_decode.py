@@ -16,7 +16,7 @@ from collectors.wire.round import Block, Round, decode_round, encode_round
 from streams import decode as module
 from streams.core.outcome import Supply
 from streams.decode import Readings, RoundReader, read_rounds
-from tests.ledger_inputs import BEGIN_MS, DLT645, MODBUS, energy_frames, energy_round, relay_frames
+from tests.ledger_inputs import BEGIN_MS, DLT645, MODBUS, energy_frames, energy_round, never_ahead, relay_frames
 
 SITE = "S1"
 ON, OFF, UNKNOWN = Supply.ON, Supply.OFF, Supply.UNKNOWN
@@ -40,17 +40,18 @@ class Record:
     offset: int
     value: bytes | None
     key: bytes | None = SITE.encode()
+    timestamp: int = 0
 
 
 Read = Callable[..., Readings]
 
 
 def read_first(*records: tuple[int, bytes | None]) -> Readings:
-    return RoundReader(SITE, METERS).read([Record(*record) for record in records])
+    return RoundReader(SITE, METERS, never_ahead).read([Record(*record) for record in records])
 
 
 def read_again(*records: tuple[int, bytes | None]) -> Readings:
-    reader = RoundReader(SITE, METERS)
+    reader = RoundReader(SITE, METERS, never_ahead)
     reader.read([Record(*record) for record in records])
     return reader.read([Record(*record) for record in records])
 
@@ -122,7 +123,7 @@ def test_rounds_that_are_parsed_already_are_read_alike() -> None:
 
 
 def test_a_layout_that_is_known_is_not_taken_for_another() -> None:
-    reader = RoundReader(SITE, METERS)
+    reader = RoundReader(SITE, METERS, never_ahead)
     reader.read([Record(0, blocks_round(energy([1, 2], [5, 6]), relay([1, 2], on=True)))])
     others = [
         blocks_round(energy([2, 1], [5, 6]), relay([2, 1], on=True)),

@@ -20,6 +20,7 @@ class Record:
     offset: int
     key: bytes | None = b"S1"
     value: bytes | None = b"12345"
+    timestamp: int = 0
 
 
 @dataclass

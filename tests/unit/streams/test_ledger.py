@@ -17,7 +17,7 @@ from streams.ledgers import Ledgers
 from streams.log import Output, Stored
 from streams.partition import OpenSite
 from streams.records import NEXT_KEY, NextOffsets, decode_next
-from tests.ledger_inputs import BEGIN_MS, energy_round, opening_orders
+from tests.ledger_inputs import BEGIN_MS, energy_round, never_ahead, opening_orders
 
 FRAMES, ORDERS = Source.FRAMES, Source.ORDERS
 PARTITIONS = 4
@@ -78,6 +78,7 @@ class Record:
     offset: int
     value: bytes | None
     key: bytes | None = SITE.encode()
+    timestamp: int = 0
 
 
 @dataclass
@@ -128,6 +129,7 @@ def ledger(
         partitions=PARTITIONS,
         log=log,
         open_site=open_site,
+        is_ahead=never_ahead,
         limits=BatchLimits(wait_s=0.0, commit_s=commit_s),
         fail=fail or Fate(),
     )

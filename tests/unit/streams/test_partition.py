@@ -20,7 +20,7 @@ from streams.log import Output
 from streams.partition import Batch, Partition
 from streams.postings import Inputs, Postings, Span, decode_postings
 from streams.records import NEXT_KEY, NextOffsets, decode_next
-from tests.ledger_inputs import BEGIN_MS, energy_round, opening_orders, order
+from tests.ledger_inputs import BEGIN_MS, energy_round, never_ahead, opening_orders, order
 
 PARTITIONS = 4
 SITE = "S1"
@@ -37,6 +37,8 @@ class Record:
     offset: int
     value: bytes | None
     key: bytes | None = SITE.encode()
+    timestamp: int = 0
+    """0 stands for a broker whose clock nobody asks."""
 
 
 def partition(*, frames: int = 0, orders: int = 0) -> Partition:
@@ -46,6 +48,7 @@ def partition(*, frames: int = 0, orders: int = 0) -> Partition:
         start=NextOffsets(frames=frames, orders=orders, sequence=0),
         pages={},
         open_site=SiteLedger.load,
+        is_ahead=lambda at, arrived: at > arrived > 0,
     )
 
 
@@ -101,7 +104,9 @@ def test_pages_give_the_same_ledger_again() -> None:
         pages |= {output.key: output.value for output in written(batch, LEDGER_STATE)}
         stored = batch.next
     del pages[NEXT_KEY]
-    again = Partition(PARTITION, partitions=PARTITIONS, start=stored, pages=pages, open_site=SiteLedger.load)
+    again = Partition(
+        PARTITION, partitions=PARTITIONS, start=stored, pages=pages, open_site=SiteLedger.load, is_ahead=never_ahead
+    )
     more = records([reading(3 * HOUR_MS, 400, 500)], stored.frames)
     assert again.take([], more).outputs == first.take([], more).outputs
 
@@ -133,6 +138,11 @@ def test_sites_of_a_partition_are_kept_apart() -> None:
         pytest.param(order(SITE, "tick", more=1), SITE.encode(), "'more'", id="an unknown field"),
         pytest.param(order("S2", "tick"), SITE.encode(), "'site'", id="another site than its key"),
         pytest.param(order(SITE, "tick"), None, "'key'", id="no key"),
+        pytest.param(order(SITE, "tick", operator="\ud800"), SITE.encode(), "surrogate", id="no character"),
+        pytest.param(order(SITE, "\ud800"), SITE.encode(), "surrogate", id="no character in the order's name"),
+        pytest.param(order(SITE, "tick", **{"\ud800": 1}), SITE.encode(), "not a field", id="nor in a field's"),
+        pytest.param(order(SITE, "tick", operator="x" * 1001), SITE.encode(), "'operator'", id="a long text"),
+        pytest.param(order(SITE, "tick", operator="x" * (1 << 18)), SITE.encode(), "longer", id="a long order"),
         pytest.param(order(OTHER_SITE, "tick"), OTHER_SITE.encode(), "belongs in partition", id="another partition's"),
     ],
 )
@@ -164,6 +174,83 @@ def test_a_malformed_round_is_set_aside_and_the_rest_goes_on(value: bytes | None
     assert bytes.fromhex(str(aside["bytes"])) == (value or b"")
     made = {one.site: one for one in postings(batch)}[SITE]
     assert made.outcome.readings["offset"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"order": "recharge", "account": "S1-A0", "order_id": "R", "amount": "1" * 5_000}, id="amount"),
+        pytest.param(
+            {"order": "adjust", "account": "S1-A0", "order_id": "R", "amount": "0." + "1" * 5_000, "reason": "r"},
+            id="fraction",
+        ),
+        pytest.param({"order": "install_meter", "address": "1" * 900}, id="address"),
+        pytest.param({"order": "install_meter", "address": "9" * 19}, id="address beyond 63 bits"),
+        pytest.param({"order": "install_meter", "gateway": "G9"}, id="gateway without address"),
+        pytest.param({"order": "replace_meter", "gateway": "G9", "address": ""}, id="replaced at no address"),
+    ],
+)
+def test_numbers_and_places_that_nothing_can_have_are_refused(changed: dict[str, str]) -> None:
+    fields = {
+        "recharge": {},
+        "adjust": {},
+        "install_meter": {"meter": "M9", "account": "S1-A0", "kind": "electricity", "register": "0"},
+        "replace_meter": {"meter": "S1-M0", "final": "0", "new_meter": "M9", "register": "0"},
+    }[changed["order"]]
+    if "address" in changed and changed["order"] == "install_meter":
+        fields = {**fields, "gateway": "G9"}
+    name = changed.pop("order")
+    ledger = partition()
+    ledger.take(records(opened()), [])
+    batch = ledger.take(records([order(SITE, name, **{**fields, **changed})], len(opened())), [])
+    if changed.get("address") == "":
+        assert "must not be empty" in str(rejected(batch)[0]["detail"])
+        return
+    assert [refusal.reason for refusal in postings(batch)[0].outcome.refusals] == ["invalid"]
+    # Rounds are still taken, after a restart too.
+    ledger.take([], records([reading(HOUR_MS, 100, 200)]))
+
+
+def test_a_second_meter_at_an_address_in_use_is_refused() -> None:
+    ledger = partition()
+    ledger.take(records(opened()), [])
+    install = {"account": "S1-A0", "kind": "electricity", "register": "0", "gateway": "G1"}
+    orders = [
+        order(SITE, "install_meter", meter="M8", address="01", **install),
+        order(SITE, "replace_meter", meter="S1-M0", final="0", new_meter="M7", register="0", address="2"),
+        order(SITE, "replace_meter", meter="S1-M0", final="0", new_meter="M7", register="0"),
+        order(SITE, "install_meter", meter="M8", address="1", **install),
+        order(SITE, "install_meter", meter="M8", address="3", **install),
+    ]
+    batch = ledger.take(records(orders, len(opened())), [])
+    refusals = postings(batch)[0].outcome.refusals
+    assert [(refusal.reason, refusal.position.offset - len(opened())) for refusal in refusals] == [
+        ("conflict", 0),
+        ("conflict", 1),
+        ("conflict", 3),
+    ]
+    batch = ledger.take([], records([reading(HOUR_MS, 100, 200, 300)]))
+    (made,) = postings(batch)
+    assert made.outcome.readings["meter"].tolist() == [2, 1, 3]
+
+
+def test_what_is_ahead_of_its_arrival_is_set_aside() -> None:
+    ledger = partition()
+    ahead = Record(0, reading(HOUR_MS, 100, 200), timestamp=BEGIN_MS)
+    late = Record(len(opened()), order(SITE, "tick", at="2100-01-01T00:00:00Z"), timestamp=BEGIN_MS)
+    batch = ledger.take([*records(opened()), late], [ahead, *records([reading(HOUR_MS, 100, 200)], 1)])
+    assert sorted((str(aside["reason"]), str(aside["input"])) for aside in rejected(batch)) == [
+        ("future", "frames"),
+        ("malformed", "orders"),
+    ]
+    assert postings(batch)[0].outcome.readings["at"].max() == BEGIN_MS + HOUR_MS + 500
+
+
+def test_of_very_long_junk_only_the_beginning_is_set_aside() -> None:
+    batch = partition().take([], [Record(0, b"SR" + bytes(5 << 20))])
+    (aside,) = rejected(batch)
+    assert aside["length"] == (5 << 20) + 2
+    assert len(str(aside["bytes"])) == 2 << 20
 
 
 def test_a_batch_of_nothing_readable_is_in_the_journal_all_the_same() -> None:

@@ -137,5 +137,6 @@ def test_rejected_bytes_are_kept_as_they_came() -> None:
         "partition": 1,
         "offset": 3,
         "line": 2,
+        "length": 2,
         "bytes": "00ff",
     }
