@@ -66,6 +66,7 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
                 "address": item.address,
                 "template": item.template,
                 "replaces": "" if item.replaces is None else meters[site.meters[item.replaces]],
+                "digits": item.digits,
             },
         ),
         "tariff_versions": table(

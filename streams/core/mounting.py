@@ -186,6 +186,7 @@ def _begin(line: Line, number: int, *, account: int, register: int, replaces: in
             address=info.address,
             template=info.template,
             replaces=replaces,
+            digits=int(setup["digits"]),
         )
     )
 

@@ -191,6 +191,8 @@ class MeterInstalled:
     address: str = ""
     template: str = ""
     replaces: int | None = None
+    digits: int = 0
+    """Whole digits of the register, which wraps after them; 0 where it does not."""
 
 
 @dataclass(frozen=True, slots=True)

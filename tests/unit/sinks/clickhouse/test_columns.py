@@ -187,7 +187,19 @@ def test_an_event(outcome: Outcome, table: str, expected: dict[str, Any]) -> Non
 
 def test_a_meter_that_takes_the_place_of_another() -> None:
     installed = MeterInstalled(
-        CAUSE, AT, 4, "M-new", 1, "water", 7000, 60, gateway="G9", address="12", template="dlt645-2007", replaces=3
+        CAUSE,
+        AT,
+        4,
+        "M-new",
+        1,
+        "water",
+        7000,
+        60,
+        gateway="G9",
+        address="12",
+        template="dlt645-2007",
+        replaces=3,
+        digits=6,
     )
     assert rows_of(Outcome(meters=(installed,)), table="meters")[-1] == CAUSED | {
         "number": 4,
@@ -200,6 +212,7 @@ def test_a_meter_that_takes_the_place_of_another() -> None:
         "address": "12",
         "template": "dlt645-2007",
         "replaces": "S1-M3",
+        "digits": 6,
     }
     assert rows_of(table="meters")[0]["replaces"] == ""
 
