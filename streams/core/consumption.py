@@ -145,7 +145,8 @@ def price_part(
                 kept.append(part._replace(start=segment.start, end=segment.end))
             continue
         tariffs.priced(segment.version.tariff, segment.end)
-        _price_segment(meter, segment.version, segment.start, segment.quantity, pieces)
+        band = segment.version.band_at(segment.start, tariffs.calendar)
+        _price_segment(meter, segment.version, band, segment.start, segment.quantity, pieces)
         for follower in followers:
             follower.positions.add(segment.start, segment.quantity)
     return pieces, kept
@@ -169,7 +170,7 @@ def _segments(meter: Meter, tariffs: Tariffs, part: Part) -> Iterator[_Segment]:
             version, next_version = tariffs[number].in_force(start)
             end = min(end, next_version)
         if version is not None:
-            end = min(end, version.next_boundary(start))
+            end = min(end, version.next_boundary(start, tariffs.calendar))
         end = min(end, part.end)
         upto = part.upto(end)
         yield _Segment(start, end, upto - done, version)
@@ -178,9 +179,10 @@ def _segments(meter: Meter, tariffs: Tariffs, part: Part) -> Iterator[_Segment]:
         start, done = end, upto
 
 
-def _price_segment(meter: Meter, version: TariffVersion, start: int, quantity: int, pieces: list[Piece]) -> None:
+def _price_segment(
+    meter: Meter, version: TariffVersion, band: int, start: int, quantity: int, pieces: list[Piece]
+) -> None:
     """Price a segment from its position on, block by block."""
-    band = version.band_at(start)
     position = meter.positions.at(version.cycle, start)
     end = position + quantity
     tier = version.tier_at(position)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.core.calendar import EPOCH_WEEKDAY, SATURDAY, DayType
 from streams.core.compiled import compiled
 from streams.core.consumption import AHEAD_MS, HOUR_MS
 from streams.core.growing import PAGE_SHIFT
@@ -35,6 +36,7 @@ _MONTH_MS = 2_629_746_000
 
 # Flags and codes as plain numbers: the compiler does not know enumerations.
 _LATE, _DUPLICATE, _CONFLICT = int(Flag.LATE), int(Flag.DUPLICATE), int(Flag.CONFLICT)
+_WORKDAY, _WEEKEND = int(DayType.WORKDAY), int(DayType.WEEKEND)
 _ON, _OFF, _NO_ACTION, _FRAMES = int(Supply.ON), int(Supply.OFF), int(Action.NONE), int(Source.FRAMES)
 
 
@@ -221,8 +223,16 @@ def _price(
         if not _MONTHS[index] <= at < _MONTHS[index + 1] or index >= months - 2:
             return -1, place
         minute = (at + OFFSET_MS) % DAY_MS // MINUTE_MS
-        band = prices.band[row, minute]
-        band_end = at - (at + OFFSET_MS) % MINUTE_MS + prices.change_ms[row, minute]
+        profile = 0
+        band_end = at - (at + OFFSET_MS) % MINUTE_MS
+        if prices.profiles[row]:
+            profile = prices.profile[row, (_FIRST_MONTH + index) % 12, _day_type(prices, (at + OFFSET_MS) // DAY_MS)]
+            # Another profile may hold from midnight on.
+            day_end = at - (at + OFFSET_MS) % DAY_MS + DAY_MS
+            band_end = min(band_end + prices.change_ms[row, profile, minute], day_end)
+        else:
+            band_end += prices.change_ms[row, 0, minute]
+        band = prices.band[row, profile, minute]
         upto_at = min(band_end, _MONTHS[index + 1], prices.ends_at[row], end)
         # Floors of the whole interval's consumption, so that neighbours add up; the last boundary gets all of it.
         upto = consumption if upto_at >= end else consumption * (upto_at - begin) // (end - begin)
@@ -277,6 +287,15 @@ def _price(
             index += 1
         if at == prices.ends_at[row]:
             row += 1
+
+
+@compiled
+def _day_type(prices: PriceTable, day: int) -> int:
+    """The type of a local day, counted from 1970-01-01."""
+    place = np.searchsorted(prices.special_day, day)
+    if place < len(prices.special_day) and prices.special_day[place] == day:
+        return int(prices.special_type[place])
+    return _WEEKEND if (day + EPOCH_WEEKDAY) % 7 >= SATURDAY else _WORKDAY
 
 
 @compiled

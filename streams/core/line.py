@@ -40,8 +40,8 @@ class Line:
         self._before.setdefault(account, self.books.accounts.balance(account))
 
     def fits(self, account: int, amount: int) -> bool:
-        """Whether a balance holds an amount more."""
-        return abs(self.books.accounts.balance(account) + amount) <= MONEY_MAX
+        """Whether a balance holds an amount more, and a row the amount."""
+        return abs(amount) <= MONEY_MAX and abs(self.books.accounts.balance(account) + amount) <= MONEY_MAX
 
     def deduct(self, account: int, amount: int) -> int:
         """Take a deduction (0 or more, nano-yuan) from a balance; the new balance."""

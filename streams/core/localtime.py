@@ -91,6 +91,30 @@ def minute_of_day(at: int) -> int:
     return (at + OFFSET_MS) % DAY_MS // MINUTE_MS
 
 
+def day_of(at: int) -> int:
+    """The local day that a time lies in, counted from 1970-01-01."""
+    return (at + OFFSET_MS) // DAY_MS
+
+
+def parse_day(text: str) -> int | None:
+    """The day that `YYYY-MM-DD` spells, counted from 1970-01-01; None where it spells none.
+
+    >>> parse_day("1970-01-02"), parse_day("2026-02-29")
+    (1, None)
+    """
+    at = parse_time(f"{text}T00:00:00Z")
+    return None if at is None else at // DAY_MS
+
+
+def format_day(day: int) -> str:
+    """The text of a local day.
+
+    >>> format_day(0)
+    '1970-01-01'
+    """
+    return "{:04d}-{:02d}-{:02d}".format(*civil(day))
+
+
 def month_of(at: int) -> int:
     """The local month that a time lies in, counted from year 0."""
     year, month, _ = civil((at + OFFSET_MS) // DAY_MS)

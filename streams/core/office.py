@@ -5,6 +5,7 @@ from typing import Any
 
 from streams.core import money, mounting, switching
 from streams.core.account import AccountInfo, check_policy
+from streams.core.calendar import DAY_TYPES, DayType, day_start
 from streams.core.line import Line
 from streams.core.orders import (
     Adjust,
@@ -18,6 +19,7 @@ from streams.core.orders import (
     Refund,
     ReplaceMeter,
     Reverse,
+    SetCalendar,
     SetPolicy,
     SetTariff,
     Tick,
@@ -59,6 +61,20 @@ def set_tariff(line: Line, order: SetTariff) -> None:
     post_plan(line, plan)
 
 
+def set_calendar(line: Line, order: SetCalendar) -> None:
+    """Give local days types of their own."""
+    books, tariffs = line.books, line.books.tariffs
+    days = {day: DayType(DAY_TYPES.index(day_type)) for day, day_type in order.days}
+    if not days:
+        return line.refuse("invalid")
+    changed = tariffs.calendar.changes(days)
+    if changed and day_start(min(changed)) < tariffs.priced_by_day_type():
+        return line.refuse("retroactive")
+    tariffs.calendar.name(days)
+    tariffs.changed()
+    books.site_dirty = True
+
+
 def _version_taken(line: Line, order: SetTariff, version: TariffVersion) -> VersionTaken:
     return VersionTaken(
         position=line.position,
@@ -69,7 +85,7 @@ def _version_taken(line: Line, order: SetTariff, version: TariffVersion) -> Vers
         unit=order.unit,
         cycle=version.cycle,
         tiers=version.tiers,
-        bands=tuple(name for name, _ in version.bands),
+        bands=version.band_names,
         components=version.components,
         prices=version.prices,
     )
@@ -116,6 +132,7 @@ def tick(line: Line, order: Tick) -> None:
 _HANDLERS: dict[type[Order], Callable[[Line, Any], None]] = {
     SetTariff: set_tariff,
     OpenAccount: open_account,
+    SetCalendar: set_calendar,
     SetPolicy: set_policy,
     Tick: tick,
     InstallMeter: mounting.install_meter,

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, cast
 
+from streams.core.calendar import DAY_TYPES
+from streams.core.daybands import Bands
 from streams.core.errors import MalformedError
-from streams.core.localtime import MinuteRange, parse_range, parse_time
+from streams.core.localtime import MinuteRange, parse_day, parse_range, parse_time
 from streams.core.units import Quantity, parse_decimal
 
 TEXT_MAX = 1_000
 """Characters of a text."""
 
-Bands = tuple[tuple[str, tuple[MinuteRange, ...]], ...]
+ProfileText = tuple[tuple[int, ...] | None, tuple[str, ...] | None, Bands]
+"""Months, day types and bands of a profile; None where months or types are left out."""
 Prices = tuple[tuple[str, tuple[tuple[str, tuple[Quantity, ...]], ...]], ...]
 
 
@@ -35,7 +38,14 @@ class SetTariff(Order):
     cycle: str
     tiers: tuple[Quantity, ...] = (Quantity(0, 0),)
     bands: Bands = (("all", ()),)
+    profiles: tuple[ProfileText, ...] | None = None
     components: Prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCalendar(Order):
+    days: tuple[tuple[int, str], ...]
+    """Local days, counted from 1970-01-01, and their types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +175,9 @@ def _word(*words: str) -> Callable[[object, str], str]:
     return parse
 
 
+_day_type = _word(*DAY_TYPES)
+
+
 def _decimal(value: object, field: str) -> Quantity:
     quantity = parse_decimal(_filled(value, field))
     if quantity is None:
@@ -223,6 +236,34 @@ def _bands(value: object, field: str) -> Bands:
     return tuple((name, _ranges(ranges, field)) for name, ranges in _object(value, field).items())
 
 
+def _profiles(value: object, field: str) -> tuple[ProfileText, ...]:
+    profiles: list[ProfileText] = []
+    for item in _list(value, field):
+        profile = _object(item, field)
+        if not set(profile) <= {"months", "days", "bands"} or "bands" not in profile:
+            raise MalformedError(field, "must each have `bands`, and may have `months` and `days`")
+        months = tuple(_whole(month, field) for month in _list(profile.get("months", []), field))
+        days = tuple(_day_type(day, field) for day in _list(profile.get("days", []), field))
+        profiles.append(
+            (
+                months if "months" in profile else None,
+                days if "days" in profile else None,
+                _bands(profile["bands"], field),
+            )
+        )
+    return tuple(profiles)
+
+
+def _days(value: object, field: str) -> tuple[tuple[int, str], ...]:
+    days = []
+    for text, day_type in _object(value, field).items():
+        day = parse_day(text)
+        if day is None:
+            raise MalformedError(field, "must name days such as 2026-10-01")
+        days.append((day, _day_type(day_type, field)))
+    return tuple(days)
+
+
 def _components(value: object, field: str) -> Prices:
     return tuple(
         (name, tuple((band, _decimals(prices, field)) for band, prices in _object(bands, field).items()))
@@ -243,6 +284,8 @@ _PARSERS: dict[str, Parser] = {
     "cycle": _word("month", "year", "none"),
     "tiers": _decimals,
     "bands": _bands,
+    "profiles": _profiles,
+    "days": _days,
     "components": _components,
     "account": _text,
     "meter": _text,
@@ -274,6 +317,7 @@ _PARSERS: dict[str, Parser] = {
 
 KINDS: dict[str, type[Order]] = {
     "set_tariff": SetTariff,
+    "set_calendar": SetCalendar,
     "open_account": OpenAccount,
     "install_meter": InstallMeter,
     "set_policy": SetPolicy,

@@ -5,7 +5,7 @@ Every page begins with four bytes, `SLP` and the layout's version. What follows:
 | key within the site | content |
 | --- | --- |
 | `clock` | i64 latest time in ms, then i64 "priced until" of each tariff, by number |
-| `site` | JSON: the site's policy, its tariffs with the numbers of their versions, the next version's number |
+| `site` | JSON: the site's policy, its tariffs with the numbers of their versions, the next one's number, named days |
 | `version/N` | JSON: tariff version N |
 | `meters/K`, `accounts/K` | rows 256 K and on of what every reading changes (`meter.METER`, `account.ACCOUNT`) |
 | `setup/K` | rows 256 K and on of what orders change (`meter.SETUP`) |
@@ -33,6 +33,7 @@ from streams.core.account import (
     policy_record,
 )
 from streams.core.books import Books
+from streams.core.calendar import Calendar, DayType
 from streams.core.growing import PAGE_ROWS, GrowingRows
 from streams.core.kept import Part, parts_of, parts_page
 from streams.core.meter import METER, SETUP, Meters
@@ -140,6 +141,7 @@ def _site_record(books: Books) -> dict[str, Any]:
     return {
         "policy": policy_record(books.accounts.site_policy),
         "versions": books.tariffs.versions,
+        **({"calendar": named} if (named := books.tariffs.calendar.named()) else {}),
         "tariffs": [
             {
                 "name": tariff.name,
@@ -155,6 +157,7 @@ def _read_site(books: Books, bodies: Mapping[str, bytes]) -> None:
     record = json.loads(bodies["site"])
     books.accounts.site_policy = policy_of(record["policy"])
     books.tariffs.versions = record["versions"]
+    books.tariffs.calendar = Calendar({day: DayType(day_type) for day, day_type in record.get("calendar", ())})
     for number, tariff in enumerate(record["tariffs"]):
         versions = []
         for version in tariff["versions"]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.core.calendar import Calendar, DayType
 from streams.core.localtime import FAR_AHEAD_MS, LONG_AGO_MS, MINUTE_MS, MINUTES_A_DAY
 from streams.core.outcome import NO_VERSION
 
@@ -36,16 +37,25 @@ class PriceTable(NamedTuple):
     price: NDArray[np.int64]
     """[row, band, tier]: nano-yuan per Wh or litre, over all components."""
     band: NDArray[np.uint8]
-    """[row, minute of the day]."""
+    """[row, profile, minute of the day]; profile 0 is that of days which no other fits."""
     change_ms: NDArray[np.int64]
-    """[row, minute of the day]: from the minute's start, how long its band goes on."""
+    """[row, profile, minute of the day]: from the minute's start, how long its band goes on."""
+    profiles: NDArray[np.uint8]
+    """[row]: how many profiles there are beside profile 0."""
+    profile: NDArray[np.uint8]
+    """[row, month from 0, day type]."""
+    special_day: NDArray[np.int64]
+    """Local days whose type an order named, counted from 1970-01-01, rising."""
+    special_type: NDArray[np.uint8]
 
 
-def price_table(tariffs: Sequence[Sequence["TariffVersion"]]) -> PriceTable:
+def price_table(tariffs: Sequence[Sequence["TariffVersion"]], calendar: Calendar) -> PriceTable:
     """The table of tariffs given by their versions, those by rising start."""
     every = [version for versions in tariffs for version in versions]
     rows = len(every) + 1
-    bands = max((len(version.bands) for version in every), default=1)
+    bands = max((len(version.band_names) for version in every), default=1)
+    profiles = max((len(version.day_bands) for version in every), default=1)
+    special = calendar.special_days
     tiers = max((len(version.tiers) for version in every), default=1)
     table = PriceTable(
         last=np.zeros(len(tariffs) + 1, np.int64),
@@ -57,8 +67,12 @@ def price_table(tariffs: Sequence[Sequence["TariffVersion"]]) -> PriceTable:
         wide=np.ones(rows, np.bool_),
         upper=np.full((rows, tiers), FAR_AHEAD_MS, np.int64),
         price=np.zeros((rows, bands, tiers), np.int64),
-        band=np.zeros((rows, MINUTES_A_DAY), np.uint8),
-        change_ms=np.zeros((rows, MINUTES_A_DAY), np.int64),
+        band=np.zeros((rows, profiles, MINUTES_A_DAY), np.uint8),
+        change_ms=np.zeros((rows, profiles, MINUTES_A_DAY), np.int64),
+        profiles=np.zeros(rows, np.uint8),
+        profile=np.zeros((rows, 12, len(DayType)), np.uint8),
+        special_day=special.day,
+        special_type=special.day_type,
     )
     row = 0
     for index, versions in enumerate(tariffs):
@@ -81,6 +95,11 @@ def _fill(table: PriceTable, row: int, version: "TariffVersion") -> None:
     table.cycle[row] = CYCLES.index(version.cycle)
     table.upper[row, : len(version.tiers) - 1] = version.tiers[1:]
     if not table.wide[row]:
-        table.price[row, : len(version.bands), : len(version.tiers)] = version.price
-    table.band[row] = version.band_of_minute
-    table.change_ms[row] = np.array(version.minutes_to_change, np.int64) * MINUTE_MS
+        table.price[row, : len(version.band_names), : len(version.tiers)] = version.price
+    for profile, bands in enumerate(version.day_bands):
+        table.band[row, profile] = bands.code
+        table.change_ms[row, profile] = np.array(bands.minutes_left, np.int64) * MINUTE_MS
+    table.profiles[row] = len(version.profiles)
+    for month in range(12):
+        for day_type in DayType:
+            table.profile[row, month, day_type] = version.profile_of(month + 1, day_type)

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from streams.core.calendar import DAY_TYPES, Calendar, DayType, day_start
+from streams.core.daybands import Bands, DayBands, are_sound, day_bands
 from streams.core.localtime import (
     FAR_AHEAD_MS,
     LONG_AGO_MS,
-    MINUTE_MS,
-    MINUTES_A_DAY,
-    OFFSET_MS,
     MinuteRange,
+    day_of,
     minute_of_day,
     month_of,
     month_start,
@@ -28,6 +28,18 @@ from streams.core.localtime import (
 from streams.core.orders import SetTariff
 from streams.core.outcome import NO_CELL, NO_VERSION
 from streams.core.pricetable import PriceTable, price_table
+
+EVERY_MONTH = tuple(range(1, 13))
+EVERY_DAY = tuple(DayType)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Bands of the days of some months (1 to 12) and types."""
+
+    months: tuple[int, ...]
+    days: tuple[DayType, ...]
+    bands: Bands
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,9 @@ class TariffVersion:
     starts_at: int
     cycle: str
     tiers: tuple[int, ...]
-    bands: tuple[tuple[str, tuple[MinuteRange, ...]], ...]
+    bands: Bands
+    """Of days that no profile fits."""
+    profiles: tuple[Profile, ...]
     components: tuple[str, ...]
     prices: tuple[tuple[tuple[int, ...], ...], ...]
 
@@ -49,42 +63,47 @@ class TariffVersion:
         return tuple(tuple(sum(cells) for cells in zip(*rows, strict=True)) for rows in zip(*self.prices, strict=True))
 
     @cached_property
-    def band_of_minute(self) -> tuple[int, ...]:
-        """The band of each minute of the day."""
-        rest = next(index for index, (_, ranges) in enumerate(self.bands) if not ranges)
-        minutes = [rest] * MINUTES_A_DAY
-        for index, (_, ranges) in enumerate(self.bands):
-            for start, end in ranges:
-                for minute in range(start, end if start < end else end + MINUTES_A_DAY):
-                    minutes[minute % MINUTES_A_DAY] = index
-        return tuple(minutes)
+    def band_names(self) -> tuple[str, ...]:
+        """By the code of a band: those of the version's own bands first."""
+        every = [*self.bands, *(band for profile in self.profiles for band in profile.bands)]
+        return tuple(dict.fromkeys(name for name, _ in every))
 
     @cached_property
-    def minutes_to_change(self) -> tuple[int, ...]:
-        """From the start of each minute, how many minutes its band goes on; far ahead where it never changes."""
-        bands = self.band_of_minute
-        if len(set(bands)) == 1:
-            return (FAR_AHEAD_MS // MINUTE_MS // 4,) * MINUTES_A_DAY
-        left = [0] * MINUTES_A_DAY
-        # Two turns backwards, so that a band that wraps midnight counts on into the next day.
-        for minute in range(2 * MINUTES_A_DAY - 1, -1, -1):
-            here, after = minute % MINUTES_A_DAY, (minute + 1) % MINUTES_A_DAY
-            left[here] = left[after] + 1 if bands[here] == bands[after] else 1
-        return tuple(left)
+    def day_bands(self) -> tuple[DayBands, ...]:
+        """Of days that no profile fits, then those of each profile."""
+        return tuple(day_bands(bands, self.band_names) for bands in (self.bands, *(p.bands for p in self.profiles)))
 
-    def band_at(self, at: int) -> int:
-        """The band in which an instant lies."""
-        return self.band_of_minute[minute_of_day(at)]
+    @cached_property
+    def knows_day_types(self) -> bool:
+        """Whether bands depend on the calendar."""
+        return any(len(profile.days) < len(DayType) for profile in self.profiles)
 
-    def next_boundary(self, at: int) -> int:
-        """The first change of band or start of a month after an instant.
+    def profile_of(self, month: int, day_type: int) -> int:
+        """Which of `day_bands` holds on days of a type in a month (1 to 12)."""
+        for index, profile in enumerate(self.profiles):
+            if month in profile.months and day_type in profile.days:
+                return index + 1
+        return 0
 
-        Every month's start cuts, whatever the cycle: where nothing changes at it, the parts on both sides add up to
-        the whole; and what was priced is then known by month and by year when a later version has another cycle.
+    def day_bands_at(self, at: int, calendar: Calendar) -> DayBands:
+        """The bands of the local day in which an instant lies."""
+        if not self.profiles:
+            return self.day_bands[0]
+        return self.day_bands[self.profile_of(month_of(at) % 12 + 1, calendar.type_of(day_of(at)))]
+
+    def band_at(self, at: int, calendar: Calendar) -> int:
+        """The code of the band in which an instant lies."""
+        return self.day_bands_at(at, calendar).code[minute_of_day(at)]
+
+    def next_boundary(self, at: int, calendar: Calendar) -> int:
+        """The first instant after this one at which the band may change or a month starts.
+
+        Every month's start cuts, whatever the cycle, and with profiles every midnight: where nothing changes at it,
+        the parts on both sides add up to the whole; and what was priced is then known by month and by year when a
+        later version has another cycle.
         """
-        minute = minute_of_day(at)
-        band_end = at - (at + OFFSET_MS) % MINUTE_MS + self.minutes_to_change[minute] * MINUTE_MS
-        return min(band_end, month_start(month_of(at) + 1))
+        end = min(self.day_bands_at(at, calendar).end(at), month_start(month_of(at) + 1))
+        return min(end, day_start(day_of(at) + 1)) if self.profiles else end
 
     def tier_at(self, position: int) -> int:
         """The block in which the next unit after `position` units of the cycle lies."""
@@ -94,14 +113,16 @@ class TariffVersion:
 def check_version(order: SetTariff, *, number: int, tariff: int) -> TariffVersion | None:
     """The version that an order describes; None where a rule of P6 or P12 is broken (refused `invalid`)."""
     tiers = [limit.scaled(3) for limit in order.tiers]
-    if not tiers or tiers[0] != 0 or len(tiers) >= NO_CELL or len(order.bands) >= NO_CELL:
+    if not tiers or tiers[0] != 0 or len(tiers) >= NO_CELL or len(order.profiles or ()) >= NO_CELL:
         return None
     limits = [limit for limit in tiers if limit is not None]
     if len(limits) < len(tiers) or any(low >= high for low, high in pairwise(limits)):
         return None
-    if sum(not ranges for _, ranges in order.bands) != 1 or not _ranges_apart(order):
+    profiles = _check_profiles(order)
+    if profiles is None or not are_sound(order.bands):
         return None
-    names = [name for name, _ in order.bands]
+    every = [*order.bands, *(band for profile in profiles for band in profile.bands)]
+    names = list(dict.fromkeys(name for name, _ in every))
     prices = []
     for _, by_band in order.components:
         cells = dict(by_band)
@@ -111,7 +132,7 @@ def check_version(order: SetTariff, *, number: int, tariff: int) -> TariffVersio
         if any(len(row) != len(limits) or any(p is None or p < 0 for p in row) for row in rows):
             return None
         prices.append(tuple(tuple(price for price in row if price is not None) for row in rows))
-    if not prices or number >= NO_VERSION:
+    if not prices or number >= NO_VERSION or len(names) >= NO_CELL:
         return None
     return TariffVersion(
         number=number,
@@ -120,23 +141,22 @@ def check_version(order: SetTariff, *, number: int, tariff: int) -> TariffVersio
         cycle=order.cycle,
         tiers=tuple(limits),
         bands=order.bands,
+        profiles=profiles,
         components=tuple(name for name, _ in order.components),
         prices=tuple(prices),
     )
 
 
-def _ranges_apart(order: SetTariff) -> bool:
-    """Whether no range is empty and no minute lies in two of them."""
-    taken = bytearray(MINUTES_A_DAY)
-    for _, ranges in order.bands:
-        for start, end in ranges:
-            if start == end:
-                return False
-            for minute in range(start, end if start < end else end + MINUTES_A_DAY):
-                if taken[minute % MINUTES_A_DAY]:
-                    return False
-                taken[minute % MINUTES_A_DAY] = 1
-    return True
+def _check_profiles(order: SetTariff) -> tuple[Profile, ...] | None:
+    if order.profiles is not None and not order.profiles:
+        return None
+    profiles = []
+    for months, days, bands in order.profiles or ():
+        if months == () or days == () or any(not 1 <= month <= 12 for month in months or ()) or not are_sound(bands):
+            return None
+        day_types = EVERY_DAY if days is None else tuple(sorted({DayType(DAY_TYPES.index(day)) for day in days}))
+        profiles.append(Profile(EVERY_MONTH if months is None else tuple(sorted(set(months))), day_types, bands))
+    return tuple(profiles)
 
 
 @dataclass(slots=True)
@@ -164,6 +184,7 @@ class Tariffs:
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
+        self.calendar = Calendar()
         self.versions = 0
         """Running number of the next version."""
         self.priced_until = np.full(1, LONG_AGO_MS, np.int64)
@@ -198,15 +219,26 @@ class Tariffs:
         """Note that a tariff has priced up to an instant."""
         self.priced_until[number] = max(until, int(self.priced_until[number]))
 
+    def priced_by_day_type(self) -> int:
+        """The latest end of what tariffs that know day types have priced; long ago if there is none."""
+        return max(
+            (
+                int(self.priced_until[number])
+                for number, tariff in enumerate(self._tariffs)
+                if any(version.knows_day_types for version in tariff.versions)
+            ),
+            default=LONG_AGO_MS,
+        )
+
     def changed(self) -> None:
-        """Note that a tariff's versions changed."""
+        """Note that a tariff's versions or the calendar changed."""
         self._table = None
 
     @property
     def table(self) -> PriceTable:
         """The versions in force as arrays."""
         if self._table is None:
-            self._table = price_table([tariff.versions for tariff in self._tariffs])
+            self._table = price_table([tariff.versions for tariff in self._tariffs], self.calendar)
         return self._table
 
 
@@ -217,7 +249,8 @@ def version_record(version: TariffVersion) -> dict[str, Any]:
         "starts_at": version.starts_at,
         "cycle": version.cycle,
         "tiers": list(version.tiers),
-        "bands": [[name, [list(span) for span in ranges]] for name, ranges in version.bands],
+        "bands": _bands_record(version.bands),
+        **({"profiles": [_profile_record(profile) for profile in version.profiles]} if version.profiles else {}),
         "components": list(version.components),
         "prices": [[list(row) for row in rows] for rows in version.prices],
     }
@@ -231,7 +264,23 @@ def version_of(record: dict[str, Any], tariff: int) -> TariffVersion:
         starts_at=record["starts_at"],
         cycle=record["cycle"],
         tiers=tuple(record["tiers"]),
-        bands=tuple((name, tuple(MinuteRange(span) for span in ranges)) for name, ranges in record["bands"]),
+        bands=_bands_of(record["bands"]),
+        profiles=tuple(
+            Profile(tuple(profile["months"]), tuple(map(DayType, profile["days"])), _bands_of(profile["bands"]))
+            for profile in record.get("profiles", ())
+        ),
         components=tuple(record["components"]),
         prices=tuple(tuple(tuple(row) for row in rows) for rows in record["prices"]),
     )
+
+
+def _bands_record(bands: Bands) -> list[Any]:
+    return [[name, [list(span) for span in ranges]] for name, ranges in bands]
+
+
+def _bands_of(record: list[Any]) -> Bands:
+    return tuple((name, tuple(MinuteRange(span) for span in ranges)) for name, ranges in record)
+
+
+def _profile_record(profile: Profile) -> dict[str, Any]:
+    return {"months": profile.months, "days": profile.days, "bands": _bands_record(profile.bands)}

@@ -77,11 +77,12 @@ class Account:
         return max(0, -self.balance)
 
     def refuse_unless_fits(self, change: int) -> None:
-        """Refuse a change that would take the balance outside 64 bits (Width).
+        """Refuse a change that is, or would take the balance, outside 64 bits (Width).
 
         Raises:
             Refused: `invalid`.
         """
+        refuse_if(abs(change) > refusal.LARGEST_BALANCE, "invalid")
         balance = self.balance + change
         refuse_if(not refusal.SMALLEST_BALANCE <= balance <= refusal.LARGEST_BALANCE, "invalid")
 

@@ -48,11 +48,40 @@ def set_tariff(world: World, name: str | None = None, *, starts_late: bool = Fal
     }
     if bands is not None:
         order["bands"] = bands
+    if world.chance(0.2):
+        _add_profiles(world, order, prices)
     if tiers is not None:
         order["tiers"] = list(tiers)
     if world.chance(0.08):
         _spoil(world, order)
     world.write(order)
+
+
+def _add_profiles(world: World, order: dict[str, Any], prices: tuple[str, ...]) -> None:
+    """Give a version bands of its own on some days, and the bands that are new with them their prices."""
+    order["profiles"] = profiles = []
+    for _ in range(world.luck.choice((1, 1, 2))):
+        profile: dict[str, Any] = {"bands": copy.deepcopy(world.luck.choice(BANDS)) or {"all": []}}
+        if world.chance(0.5):
+            profile["months"] = world.luck.choice(([1], [2, 1], [12], [3, 4, 5], list(range(1, 13)), [0], []))
+        if world.chance(0.7):
+            profile["days"] = world.luck.choice(
+                (["weekend"], ["holiday", "weekend"], ["workday"], ["holiday"], ["holiday", "workday", "weekend"], [])
+            )
+        profiles.append(profile)
+        for by_band in order["components"].values():
+            tiers = len(next(iter(by_band.values())))
+            for name in profile["bands"]:
+                by_band.setdefault(name, [world.luck.choice(prices) for _ in range(tiers)])
+
+
+def set_calendar(world: World) -> None:
+    """Types of some days about now, mostly of days to come."""
+    days = {}
+    for _ in range(world.luck.choice((0, 1, 1, 2, 5))):
+        day = midnight(world.now) + world.luck.choice((-2, -1, 0, 0, 1, 1, 2, 3, 5, 20)) * DAY
+        days[local(day).date().isoformat()] = world.luck.choice(("workday", "weekend", "holiday", "holiday"))
+    world.write({"order": "set_calendar", "days": days})
 
 
 def _awaited(world: World) -> str | None:

@@ -163,6 +163,8 @@ def draw(seed: int) -> World:
             draw_accounts.open_account(world)
         elif action < 0.96:
             draw_accounts.close_account(world)
+        elif action < 0.972:
+            draw_tariffs.set_calendar(world)
         elif action < 0.995:
             world.write({"order": "tick"})
         else:

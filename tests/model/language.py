@@ -14,12 +14,13 @@ line alone. Decided here, where the text leaves it open:
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from tests.model import records
 from tests.model.records import Line, Malformed, Record
-from tests.model.texts import DayRange, parse_decimal, parse_range, parse_time
+from tests.model.texts import DayRange, parse_date, parse_decimal, parse_range, parse_time
 
 Reader = Callable[[object], Any]
 """Reads one JSON value; raises ValueError when it is of a wrong type or no text of its kind."""
@@ -85,6 +86,23 @@ def a_mapping(reader: Reader) -> Reader:
     return read
 
 
+def a_profile(value: object) -> records.Profile:
+    if not isinstance(value, dict) or not {"bands"} <= set(value) <= {"months", "days", "bands"}:
+        raise ValueError("not an object with `bands`, and maybe `months` and `days`")
+    return records.Profile(
+        months=a_list(a_whole_number)(value["months"]) if "months" in value else None,
+        days=a_list(a_word("workday", "weekend", "holiday"))(value["days"]) if "days" in value else None,
+        bands=a_mapping(a_list(a_range))(value["bands"]),
+    )
+
+
+def days(value: object) -> dict[date, str]:
+    return {
+        parse_date(name): day_type
+        for name, day_type in a_mapping(a_word("workday", "weekend", "holiday"))(value).items()
+    }
+
+
 @dataclass(frozen=True)
 class Field:
     """How a field is read, and under which name the record has it; `default` where it may be left out."""
@@ -118,9 +136,11 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             "cycle": Field(a_word("month", "year", "none")),
             "tiers": optional(a_list(a_decimal), (Fraction(0),)),
             "bands": optional(a_mapping(a_list(a_range))),
+            "profiles": optional(a_list(a_profile)),
             "components": Field(a_mapping(a_mapping(a_list(a_decimal)))),
         },
     ),
+    "set_calendar": (records.SetCalendar, {"days": Field(days)}),
     "open_account": (records.OpenAccount, {"account": Field(a_text)}),
     "install_meter": (
         records.InstallMeter,

@@ -16,7 +16,8 @@ meters before it were priced for; they do not count what it was priced for.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import pairwise
 
 from tests.model.meter import Interval, Meter
@@ -33,6 +34,8 @@ class PriceBook:
     tariffs: dict[str, Tariff]
     assignments: dict[str, Assignments]
     """By meter; a meter that never had a tariff has none."""
+    calendar: dict[date, str] = field(default_factory=dict)
+    """The types of the days that an order named."""
 
     def with_tariff(self, name: str, tariff: Tariff) -> "PriceBook":
         """The book with a tariff in place of the one of this name."""
@@ -126,7 +129,8 @@ def quote(book: PriceBook, intervals: Iterable[tuple[Meter, Interval]]) -> Quote
                 cycles = cycle_keys(start)
                 cycle = cycles[version.cycle]
                 position = meter.position(cycle) + _counted_with_predecessors(counted, meter, cycle)
-                segments.append(_price(meter, name, version, start, end, position, consumption))
+                band = version.band_at(start, book.calendar)
+                segments.append(_price(meter, name, version, (start, end), band, position, consumption))
                 for key in cycles.values():
                     counted[meter.meter_id, key] += consumption
         remaining.append((meter, replace(interval, open_parts=tuple(still_open))))
@@ -138,10 +142,11 @@ def _counted_with_predecessors(counted: Counter[tuple[str, CycleKey]], meter: Me
     return before + counted[meter.meter_id, cycle]
 
 
-def _price(meter: Meter, name: str, version: Version, start: int, end: int, position: int, quantity: int) -> Segment:
-    band = version.band_at(start)
+def _price(
+    meter: Meter, name: str, version: Version, span: tuple[int, int], band: str, position: int, quantity: int
+) -> Segment:
     parts = version.cut_by_tier(position, quantity)
     by_component = {
         component: sum(part * rates[band][tier] for tier, part in parts) for component, rates in version.prices.items()
     }
-    return Segment(meter, name, start, end, band, quantity, tuple(parts), by_component)
+    return Segment(meter, name, *span, band, quantity, tuple(parts), by_component)

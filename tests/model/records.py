@@ -6,6 +6,7 @@ their values are equal: `at` and `site` are not part of them, and decimals compa
 """
 
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 
 from tests.model.texts import DayRange
@@ -28,6 +29,15 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True)
+class Profile:
+    """Bands of the days of some months and types; None where it does not say which."""
+
+    months: tuple[int, ...] | None
+    days: tuple[str, ...] | None
+    bands: dict[str, tuple[DayRange, ...]]
+
+
+@dataclass(frozen=True)
 class SetTariff:
     """A version of a tariff, in force from `start`; `bands` is None where the line has none."""
 
@@ -37,7 +47,13 @@ class SetTariff:
     cycle: str
     tiers: tuple[Fraction, ...]
     bands: dict[str, tuple[DayRange, ...]] | None
+    profiles: tuple[Profile, ...] | None
     components: dict[str, dict[str, tuple[Fraction, ...]]]
+
+
+@dataclass(frozen=True)
+class SetCalendar:
+    days: dict[date, str]
 
 
 @dataclass(frozen=True)
@@ -147,6 +163,7 @@ class Reading:
 Money = Recharge | Refund | Reverse | Adjust
 Record = (
     SetTariff
+    | SetCalendar
     | OpenAccount
     | InstallMeter
     | SetPolicy

@@ -21,6 +21,8 @@ Decided here, where the text leaves it open:
 - Finals are charged in the order of installation, whatever their order in the line (P30).
 """
 
+from dataclasses import replace
+
 from tests.model import records
 from tests.model.account import NEW_SITE, Account, build_policy
 from tests.model.meter import Command, Meter, build_device
@@ -32,7 +34,7 @@ from tests.model.records import Line, Malformed
 from tests.model.refusal import Refused, refuse_if
 from tests.model.supply import decide, repeat
 from tests.model.tariff import UNIT_OF_KIND, Tariff, build_version
-from tests.model.texts import MINUTE
+from tests.model.texts import MINUTE, parse_time
 
 FUTURE_AFTER = 15 * MINUTE
 
@@ -81,6 +83,8 @@ class Site:
         match line.record:
             case records.SetTariff() as order:
                 self._take_set_tariff(order)
+            case records.SetCalendar() as order:
+                self._take_set_calendar(order)
             case records.OpenAccount() as order:
                 self._take_open_account(order, line)
             case records.InstallMeter() as order:
@@ -131,6 +135,18 @@ class Site:
         refuse_if(version.start < self.priced_until.get(order.tariff, version.start), "retroactive")
         tariff = (known or Tariff(order.unit, ())).with_version(version)
         self._take_book(self.book.with_tariff(order.tariff, tariff))
+
+    def _take_set_calendar(self, order: records.SetCalendar) -> None:
+        refuse_if(not order.days, "invalid")
+        calendar = self.book.calendar
+        for day, day_type in order.days.items():
+            usual = "workday" if day.isoweekday() <= 5 else "weekend"
+            begins = parse_time(f"{day.isoformat()}T00:00:00+08:00")
+            for name, tariff in self.book.tariffs.items():
+                knows = any(version.tells_day_types_apart for version in tariff.versions)
+                is_priced = begins < self.priced_until.get(name, begins)
+                refuse_if(knows and is_priced and calendar.get(day, usual) != day_type, "retroactive")
+        self.book = replace(self.book, calendar={**calendar, **order.days})
 
     def _take_assign_tariff(self, order: records.AssignTariff, now: int) -> None:
         meter = self._meter(order.meter)

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 
 from tests.model import refusal
-from tests.model.records import SetTariff
+from tests.model.records import Profile, SetTariff
 from tests.model.refusal import refuse_if
 from tests.model.texts import DAY, MINUTE, DayRange, local, midnight, time_of_day
 
 UNIT_OF_KIND = {"electricity": "kWh", "water": "m3"}
 ONLY_BAND = "all"
 
+Bands = dict[str, tuple[DayRange, ...]]
 Prices = dict[str, dict[str, tuple[int, ...]]]
 """Component, then band, then tier: nano-yuan per Wh or litre."""
 CycleKey = tuple[str, int, int]
@@ -26,22 +28,40 @@ class Version:
     cycle: str
     tiers: tuple[int, ...]
     """Lower limits, Wh or litres."""
-    bands: dict[str, tuple[DayRange, ...]]
+    bands: Bands
     """The one without ranges is the rest of the day."""
+    profiles: tuple[Profile, ...]
     prices: Prices
 
-    def band_at(self, time: int) -> str:
+    def bands_on(self, time: int, calendar: dict[date, str]) -> Bands:
+        """The bands of the local day of a time: those of the first profile that fits, else its own."""
+        day = local(time).date()
+        usual = "workday" if day.isoweekday() <= 5 else "weekend"
+        for profile in self.profiles:
+            in_season = profile.months is None or day.month in profile.months
+            if in_season and (profile.days is None or calendar.get(day, usual) in profile.days):
+                return profile.bands
+        return self.bands
+
+    def band_at(self, time: int, calendar: dict[date, str]) -> str:
         """The band that a time is in."""
-        moment = time_of_day(time)
-        for band, ranges in self.bands.items():
+        moment, bands = time_of_day(time), self.bands_on(time, calendar)
+        for band, ranges in bands.items():
             if any(day_range.holds(moment) for day_range in ranges):
                 return band
-        return next(band for band, ranges in self.bands.items() if not ranges)
+        return next(band for band, ranges in bands.items() if not ranges)
+
+    @property
+    def tells_day_types_apart(self) -> bool:
+        """Whether a profile is for some types of days only."""
+        return any(profile.days is not None and len(set(profile.days)) < 3 for profile in self.profiles)
 
     def band_changes(self, start: int, end: int) -> Iterator[int]:
         """Every time on the days from `start` to `end` at which a range of a band begins or ends."""
         for day in range(midnight(start), end + 1, DAY):
-            for ranges in self.bands.values():
+            yield day
+            every = [*self.bands.values(), *(ranges for profile in self.profiles for ranges in profile.bands.values())]
+            for ranges in every:
                 for day_range in ranges:
                     yield day + day_range.start * MINUTE
                     yield day + day_range.end * MINUTE
@@ -103,13 +123,20 @@ def build_version(order: SetTariff) -> Version:
     refuse_if(any(lower >= upper for lower, upper in pairwise(tiers)), "invalid")
     bands: dict[str, tuple[DayRange, ...]] = {ONLY_BAND: ()} if order.bands is None else order.bands
     _check_bands(bands)
+    refuse_if(order.profiles == (), "invalid")
+    profiles = order.profiles or ()
+    for profile in profiles:
+        refuse_if(profile.months == () or profile.days == (), "invalid")
+        refuse_if(any(month not in range(1, 13) for month in profile.months or ()), "invalid")
+        _check_bands(profile.bands)
+    named = set(bands).union(*(profile.bands for profile in profiles))
     refuse_if(not order.components, "invalid")
     prices: Prices = {}
     for component, by_band in order.components.items():
-        refuse_if(set(by_band) != set(bands), "invalid")
+        refuse_if(set(by_band) != named, "invalid")
         refuse_if(any(len(rates) != len(tiers) for rates in by_band.values()), "invalid")
         prices[component] = {band: tuple(refusal.price(rate) for rate in rates) for band, rates in by_band.items()}
-    return Version(order.start, order.cycle, tiers, bands, prices)
+    return Version(order.start, order.cycle, tiers, bands, profiles, prices)
 
 
 def _check_bands(bands: dict[str, tuple[DayRange, ...]]) -> None:

@@ -5,7 +5,7 @@ A text that is none of its kind raises `ValueError`; what that means for the lin
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 SECOND = 1000
@@ -19,6 +19,7 @@ ZONE_OFFSET = 8 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
+DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DECIMAL = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 RANGE = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)", re.ASCII)
 
@@ -73,6 +74,13 @@ def parse_time(text: str) -> int:
     except OverflowError:
         raise ValueError("outside the years 1 to 9999") from None
     return time
+
+
+def parse_date(text: str) -> date:
+    """Read `YYYY-MM-DD`."""
+    if DATE.fullmatch(text) is None:
+        raise ValueError("no date")
+    return date.fromisoformat(text)
 
 
 def parse_decimal(text: str) -> Fraction:

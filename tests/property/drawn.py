@@ -23,6 +23,13 @@ def set_tariff(random_: random.Random, tariff: str, starts_at: str) -> dict[str,
     bands: dict[str, list[str]] = {"all": []}
     if random_.random() < 0.7:
         bands = {"peak": ["08:00-11:30", "23:00-01:00"], "flat": [], "valley": ["01:00-06:00"]}
+    profiles: list[dict[str, Any]] = []
+    if random_.random() < 0.4:
+        profiles = [
+            {"days": ["weekend"], "bands": {"low": []}},
+            {"months": [2, 7], "days": ["workday", "holiday"], "bands": {"low": ["20:00-08:00"], "high": []}},
+        ]
+    names = [*bands, *(["low", "high"] if profiles else [])]
     return {
         "order": "set_tariff",
         "tariff": tariff,
@@ -31,12 +38,15 @@ def set_tariff(random_: random.Random, tariff: str, starts_at: str) -> dict[str,
         "cycle": random_.choice(["month", "month", "year", "none"]),
         "tiers": ["0", *map(str, tiers)],
         "bands": bands,
-        "components": {"supply": {band: random_.sample(prices, len(tiers) + 1) for band in bands}},
+        **({"profiles": profiles} if profiles else {}),
+        "components": {"supply": {band: random_.sample(prices, len(tiers) + 1) for band in names}},
     }
 
 
 def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
     """A site: two tariffs, one of them from later on, accounts with one to three meters, policies."""
+    if random_.random() < 0.6:
+        yield {"order": "set_calendar", "days": {"2026-01-31": "workday", "2026-02-02": "weekend"}}
     yield set_tariff(random_, "E1", "2025-12-31T16:00:00Z")
     yield set_tariff(random_, "E2", "2026-01-31T23:00:00+08:00")
     account = -1
@@ -73,6 +83,10 @@ def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
     return random_.choice(
         [
             {"order": "tick"},
+            {
+                "order": "set_calendar",
+                "days": {"2026-02-02": "weekend", "2026-02-07": "holiday", "2026-02-08": "workday"},
+            },
             {"order": "recharge", "account": "A0", "order_id": f"X{random_.random()}", "amount": "30"},
             {
                 "order": "control",

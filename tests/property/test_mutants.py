@@ -56,8 +56,8 @@ MUTANTS = [
         (
             (
                 "consumption.py",
-                "_price_segment(meter, segment.version, segment.start,",
-                "_price_segment(meter, segment.version, part.end,",
+                "segment.version.band_at(segment.start,",
+                "segment.version.band_at(part.end,",
             ),
             ("kernel.py", "minute = (at + OFFSET_MS)", "minute = (end + OFFSET_MS)"),
         ),
@@ -96,6 +96,26 @@ MUTANTS = [
         "compiled: month never ends",
         (("kernel.py", "_MONTHS[index + 1], prices.ends_at[row], end)", "prices.ends_at[row], end)"),),
         PROPERTIES,
+    ),
+    Mutant(
+        "compiled: named days forgotten",
+        (("kernel.py", "prices.special_day[place] == day", "False"),),
+        PROPERTIES,
+    ),
+    Mutant(
+        "compiled: midnight no boundary",
+        (
+            (
+                "kernel.py",
+                "min(band_end + prices.change_ms[row, profile, minute], day_end)",
+                "band_end + prices.change_ms[row, profile, minute]",
+            ),
+        ),
+        PROPERTIES,
+    ),
+    Mutant(
+        "calendar changed after pricing",
+        (("office.py", "day_start(min(changed)) < tariffs.priced_by_day_type()", "False"),),
     ),
     Mutant(
         "compiled: floors of parts",
