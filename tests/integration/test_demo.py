@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.endpoints import running
+from infra.endpoints import kafka_bootstrap, running
 from infra.parts import members
 from infra.settings import Settings
-from tests.conftest import ROOT, lend_jars
+from tests.conftest import ROOT, lend_jars, start_part, stop_part
+from tests.ledger_replay import Replayed, Topics, replay
 
 SIZE = ("--sites", "2", "--gateways", "4", "--meters", "40")
 CHECKS = (
@@ -87,8 +88,19 @@ def run_until(own: Settings, shown: str) -> tuple[str, list[psutil.Process]]:
     return said, parts
 
 
+def replayed(own: Settings) -> list[Replayed]:
+    """What the ledger is found to have done, partition by partition, after all parts have stopped."""
+    kafka = start_part(own, "kafka")
+    topics = Topics(kafka_bootstrap(own), own.partitions)
+    try:
+        return [replay(topics, partition, own.partitions) for partition in range(own.partitions)]
+    finally:
+        topics.close()
+        stop_part(kafka)
+
+
 @pytest.mark.timeout(600)
-def test_ctrl_c_ends_every_part_and_a_second_start_finds_its_data(own: Settings) -> None:
+def test_a_second_start_finds_its_data_and_both_runs_replay_to_the_same_bytes(own: Settings) -> None:
     said, parts = run_until(own, r"readings [1-9]\d* .* [1-9]\d* in credit")
     assert "119 orders: accounts, meters, first recharges" in said
     assert 'Client.from_url("clickhouse://' in said
@@ -98,3 +110,7 @@ def test_ctrl_c_ends_every_part_and_a_second_start_finds_its_data(own: Settings)
     assert "the accounts are there" in said
     assert "orders: accounts" not in said
     assert not any(part.is_running() and part.status() != psutil.STATUS_ZOMBIE for part in parts)
+    # Postings, pages, commands and notices, made anew from the inputs that the journal names.
+    found = replayed(own)
+    assert sum(partition.readings for partition in found) >= 40
+    assert sum(len(accounts) for partition in found for accounts in partition.balances.values()) == 35
