@@ -5,6 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
+from analytics.audit.command import audit_command
 from collectors.commands import order, recharge
 from infra.cli.background import down, supervise, up
 from infra.cli.run import run
@@ -29,6 +30,7 @@ app.command()(run)
 app.command()(order)
 app.command()(recharge)
 app.command()(replay)
+app.command("audit")(audit_command)
 app.command(hidden=True)(supervise)
 
 
