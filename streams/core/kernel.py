@@ -175,7 +175,10 @@ def _consumption(setup: NDArray[np.void], number: int, difference: int, interval
     if difference < 0 or difference >= CONSUMPTION_NARROW:
         return -1
     consumption: int = difference * setup["ratio"][number]
-    if consumption >= CONSUMPTION_NARROW or consumption > NARROW // interval_ms:
+    if consumption >= CONSUMPTION_NARROW:
+        return -1
+    # Divisions cost more than all else here, so only long intervals are looked at this closely.
+    if interval_ms >= CONSUMPTION_NARROW and consumption > NARROW // interval_ms:
         return -1
     rate = setup["max_rate"][number]
     if rate and rate <= NARROW // interval_ms and consumption * HOUR_MS > rate * interval_ms:
@@ -222,14 +225,15 @@ def _price(
     while True:
         if not _MONTHS[index] <= at < _MONTHS[index + 1] or index >= months - 2:
             return -1, place
-        minute = (at + OFFSET_MS) % DAY_MS // MINUTE_MS
+        day = (at + OFFSET_MS) // DAY_MS
+        midnight = day * DAY_MS - OFFSET_MS
+        minute = (at - midnight) // MINUTE_MS
         profile = 0
-        band_end = at - (at + OFFSET_MS) % MINUTE_MS
+        band_end = midnight + minute * MINUTE_MS
         if prices.profiles[row]:
-            profile = prices.profile[row, (_FIRST_MONTH + index) % 12, _day_type(prices, (at + OFFSET_MS) // DAY_MS)]
-            # Another profile may hold from midnight on.
-            day_end = at - (at + OFFSET_MS) % DAY_MS + DAY_MS
-            band_end = min(band_end + prices.change_ms[row, profile, minute], day_end)
+            profile = prices.profile[row, (_FIRST_MONTH + index) % 12, _day_type(prices, day)]
+            # Another profile may hold from the next midnight on.
+            band_end = min(band_end + prices.change_ms[row, profile, minute], midnight + DAY_MS)
         else:
             band_end += prices.change_ms[row, 0, minute]
         band = prices.band[row, profile, minute]

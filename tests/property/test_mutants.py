@@ -59,7 +59,7 @@ MUTANTS = [
                 "segment.version.band_at(segment.start,",
                 "segment.version.band_at(part.end,",
             ),
-            ("kernel.py", "minute = (at + OFFSET_MS)", "minute = (end + OFFSET_MS)"),
+            ("kernel.py", "minute = (at - midnight)", "minute = (end - midnight) % DAY_MS"),
         ),
     ),
     Mutant(
@@ -107,7 +107,7 @@ MUTANTS = [
         (
             (
                 "kernel.py",
-                "min(band_end + prices.change_ms[row, profile, minute], day_end)",
+                "min(band_end + prices.change_ms[row, profile, minute], midnight + DAY_MS)",
                 "band_end + prices.change_ms[row, profile, minute]",
             ),
         ),
