@@ -94,6 +94,7 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
                 "of": item.of,
                 "channel": item.channel,
                 "reason": item.reason,
+                "operator": item.operator,
             },
         ),
         "commands": table(

@@ -60,11 +60,14 @@ class Line:
         of: str = "",
         channel: str = "",
         reason: str = "",
+        operator: str | None = None,
     ) -> None:
         """Enter a movement of money other than a deduction."""
         self.touch(account)
         balance = self.books.accounts.post(account, amount, spent=spent)
-        entry = Entry(self.position, self.at, account, kind, amount, balance, order_id, of, channel, reason)
+        entry = Entry(
+            self.position, self.at, account, kind, amount, balance, order_id, of, channel, reason, operator or ""
+        )
         self.books.journal.entries.append(entry)
         if notice:
             self._money[account] = notice

@@ -33,6 +33,7 @@ def recharge(line: Line, order: Recharge) -> None:
         notice="recharged",
         spent=True,
         channel=order.channel or "",
+        operator=order.operator,
     )
     _take(line, order, "recharge", account, amount)
 
@@ -47,7 +48,7 @@ def refund(line: Line, order: Refund) -> None:
         return line.refuse("invalid", order.account)
     if amount > line.books.accounts.balance(account):
         return line.refuse("insufficient", order.account)
-    line.move(account, -amount, kind="refund", order_id=order.order_id, notice="refunded")
+    line.move(account, -amount, kind="refund", order_id=order.order_id, notice="refunded", operator=order.operator)
     _take(line, order, "refund", account, -amount)
 
 
@@ -75,6 +76,7 @@ def reverse(line: Line, order: Reverse) -> None:
         order_id=order.order_id,
         notice="reversed",
         of=order.of,
+        operator=order.operator,
     )
     books.taken[order.of] = replace(taken, reversed=True)
     books.dirty_orders.add(order.of)
@@ -89,7 +91,7 @@ def adjust(line: Line, order: Adjust) -> None:
     amount = _money(order.amount)
     if amount is None or amount == 0 or not line.fits(account, amount):
         return line.refuse("invalid", order.account)
-    line.move(account, amount, kind="adjustment", order_id=order.order_id, reason=order.reason)
+    line.move(account, amount, kind="adjustment", order_id=order.order_id, reason=order.reason, operator=order.operator)
     _take(line, order, "adjust", account, amount)
 
 
@@ -120,7 +122,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
         write_down(line, meter, judgement, register=final, read_at=meter.read_at)
     balance = books.accounts.balance(account)
     if balance > 0:
-        line.move(account, -balance, kind="closing_refund", order_id="", notice="refunded")
+        line.move(account, -balance, kind="closing_refund", order_id="", notice="refunded", operator=order.operator)
     books.accounts.infos[account].closed = True
     books.accounts.dirty_infos.add(account)
 

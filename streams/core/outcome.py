@@ -117,6 +117,8 @@ class Entry:
     of: str = ""
     channel: str = ""
     reason: str = ""
+    operator: str = ""
+    """Who gave the order."""
 
 
 @dataclass(frozen=True, slots=True)

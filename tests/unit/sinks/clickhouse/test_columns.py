@@ -146,7 +146,7 @@ CAUSED = {"site": "S1", "at": AT, "source": 1, "partition": 5, "offset": 77, "li
     ("outcome", "table", "expected"),
     [
         (
-            Outcome(entries=(Entry(CAUSE, AT, 1, "reversal", -9, -8, "V1", of="R1", channel="counter", reason="why"),)),
+            Outcome(entries=(Entry(CAUSE, AT, 1, "reversal", -9, -8, "V1", "R1", "counter", "why", operator="li"),)),
             "entries",
             {
                 "account": "S1-A1",
@@ -157,6 +157,7 @@ CAUSED = {"site": "S1", "at": AT, "source": 1, "partition": 5, "offset": 77, "li
                 "of": "R1",
                 "channel": "counter",
                 "reason": "why",
+                "operator": "li",
             },
         ),
         (
