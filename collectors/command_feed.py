@@ -6,7 +6,7 @@ which of it was sent already; so no command is lost by a crash between two commi
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
@@ -68,15 +68,37 @@ class CommandFeed:
             ends = consumer.end_offsets(places)
             for place, found in consumer.offsets_for_times(dict.fromkeys(places, since)).items():
                 consumer.seek(place, ends[place] if found is None else found.offset)
-            while not self._ending.is_set():
-                for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                    for record in records:
-                        self._read(record.value)
+            if self._take_backlog(consumer, places, ends):
+                while not self._ending.is_set():
+                    for command in _commands(consumer):
+                        self._take(command)
         finally:
             consumer.close()
 
-    def _read(self, value: bytes | None) -> None:
-        try:
-            self._take(read_command(value or b""))
-        except CommandError as error:
-            log.warning("no command", error=str(error))
+    def _take_backlog(
+        self, consumer: KafkaConsumer, places: list[TopicPartition], ends: Mapping[TopicPartition, int]
+    ) -> bool:
+        """Hand over the last command of each meter that was issued before the start; False if told to end meanwhile.
+
+        Not one by one: the first would be carried out before the one that takes it back is read.
+        """
+        last: dict[tuple[str, str, str], Command] = {}
+        while any(consumer.position(place) < ends[place] for place in places):
+            if self._ending.is_set():
+                return False
+            for command in _commands(consumer):
+                key = (command.site, command.gateway, command.meter)
+                if key not in last or last[key].sequence < command.sequence:
+                    last[key] = command
+        for command in last.values():
+            self._take(command)
+        return True
+
+
+def _commands(consumer: KafkaConsumer) -> Iterator[Command]:
+    for records in consumer.poll(timeout_ms=_POLL_MS).values():
+        for record in records:
+            try:
+                yield read_command(record.value or b"")
+            except CommandError as error:
+                log.warning("no command", error=str(error))

@@ -1,8 +1,8 @@
 """Rounds on their way into `meter.frames`, through kafka-python's idempotent producer.
 
 At most `in_flight_max` rounds wait for Kafka's acknowledgement; beyond that sessions wait too, and a register that was
-not read meanwhile shows the same consumption a round later. Nothing that was taken is given up: a round whose delivery
-failed is sent again.
+not read meanwhile shows the same consumption a round later. A round whose delivery failed is sent again; only one that
+is too large for Kafka is given up, and said so.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import functools
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from collectors.wire.round import Round, encode_round
 from infra.topics import MAX_RECORD_BYTES, METER_FRAMES, partition_of
@@ -56,8 +56,15 @@ class RoundPublisher:
             while True:
                 try:
                     await self._send(key, record, partition)
-                except Exception as error:
-                    # Whatever the client library raises: the round is kept and sent again until it is taken.
+                except MessageSizeTooLargeError as error:
+                    # No broker will ever take it. What the meters used meanwhile is in their next, smaller round.
+                    self._unacknowledged -= 1
+                    log.error("round dropped: too large", gateway=taken.gateway, bytes=len(record), error=repr(error))
+                    return
+                except KafkaError as error:
+                    if not error.retriable:
+                        # The producer takes nothing more after such an error: the process ends by it, for a new one.
+                        raise
                     log.warning("round not delivered, sent again", gateway=taken.gateway, error=repr(error))
                     await asyncio.sleep(_RETRY_S)
                 else:

@@ -55,28 +55,40 @@ def read_command(value: bytes) -> Command:
 
 
 class CommandBook:
-    """The latest sequence that was sent to each meter, on disk."""
+    """The latest sequence that was sent to each meter of each site, on disk."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._base = sqlite3.connect(path, isolation_level=None)
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=FULL")
-        self._base.execute("CREATE TABLE IF NOT EXISTS sent (meter TEXT PRIMARY KEY, sequence INTEGER NOT NULL)")
+        self._base.execute(
+            "CREATE TABLE IF NOT EXISTS sent_to "
+            "(site TEXT, meter TEXT, sequence INTEGER NOT NULL, PRIMARY KEY (site, meter))"
+        )
 
-    def sent(self, meter: str) -> int:
+    def sent(self, site: str, meter: str) -> int:
         """The latest sequence sent to a meter; 0 before the first."""
-        row = self._base.execute("SELECT sequence FROM sent WHERE meter = ?", (meter,)).fetchone()
+        found = self._base.execute("SELECT sequence FROM sent_to WHERE site = ? AND meter = ?", (site, meter))
+        row = found.fetchone()
         return int(row[0]) if row else 0
 
     def claim(self, command: Command) -> bool:
         """Put a command's sequence down as sent; False if it, or a later one, has been."""
         cursor = self._base.execute(
-            "INSERT INTO sent VALUES (?, ?) ON CONFLICT (meter) DO UPDATE SET sequence = excluded.sequence "
+            "INSERT INTO sent_to VALUES (?, ?, ?) "
+            "ON CONFLICT (site, meter) DO UPDATE SET sequence = excluded.sequence "
             "WHERE excluded.sequence > sequence",
-            (command.meter, command.sequence),
+            (command.site, command.meter, command.sequence),
         )
         return cursor.rowcount == 1
+
+    def release(self, command: Command) -> None:
+        """Take back a claim of which nothing was sent; earlier sequences stay claimed."""
+        self._base.execute(
+            "UPDATE sent_to SET sequence = sequence - 1 WHERE site = ? AND meter = ? AND sequence = ?",
+            (command.site, command.meter, command.sequence),
+        )
 
     def close(self) -> None:
         self._base.close()

@@ -79,6 +79,7 @@ class GatewaySession:
         self._book = book
         self._publish = publish
         self._meters = {meter.meter: meter for meter in plan.meters}
+        self._at_address = {(meter.template.name, meter.address): meter for meter in plan.meters}
         self._waiting: dict[str, Waiting] = {}
         self._ordered = asyncio.Event()
         self._silent: dict[str, None] = {}
@@ -93,6 +94,9 @@ class GatewaySession:
 
     def order(self, command: Command) -> None:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""
+        if command.site != self.plan.site:
+            log.warning("command of another site", gateway=self.plan.gateway, site=command.site, meter=command.meter)
+            return
         waiting = self._waiting.get(command.meter)
         if waiting is None or waiting.command.sequence < command.sequence:
             now = asyncio.get_running_loop().time()
@@ -197,7 +201,7 @@ class GatewaySession:
                         await self._ordered.wait()
                 continue
             meter = waiting.command.meter
-            if await self._carry_out(waiting.command):
+            if await self._carry_out(waiting):
                 if self._waiting.get(meter) is waiting:
                     del self._waiting[meter]
             else:
@@ -208,9 +212,17 @@ class GatewaySession:
         due = [each for each in self._waiting.values() if each.due <= now]
         return min(due, key=lambda each: (each.command.meter in self._silent, each.due), default=None)
 
-    async def _carry_out(self, command: Command) -> bool:
+    def _find(self, command: Command) -> MeterOnLine | None:
+        """The meter that a command is for: as its frames find their account, by address, where it names one."""
+        if not command.address:
+            return self._meters.get(command.meter)
+        address = int(command.address) if command.address.isdecimal() else -1
+        return self._at_address.get((command.template, address))
+
+    async def _carry_out(self, waiting: Waiting) -> bool:
         """Send a command; False if it has to wait for the line."""
-        meter = self._meters.get(command.meter)
+        command = waiting.command
+        meter = self._find(command)
         told = {"gateway": self.plan.gateway, "meter": command.meter, "sequence": command.sequence}
         if meter is None:
             log.warning("command for a meter that is not here", **told)
@@ -218,17 +230,25 @@ class GatewaySession:
         if command.expires_ms <= self._clock.now_ms():
             log.warning("command expired", **told)
             return True
-        if command.sequence <= self._book.sent(command.meter):
+        if command.sequence <= self._book.sent(command.site, command.meter):
             log.info("command was sent before", **told)
             return True
         if not await self._reachable(meter):
             return False
+        # Looking for the meter took a while. A later command may say the contrary by now, or the time be up.
+        if self._waiting.get(command.meter) is not waiting or command.expires_ms <= self._clock.now_ms():
+            log.info("command overtaken", **told)
+            return True
         if not self._book.claim(command):
             return True
         try:
             deadline = datetime.fromtimestamp(command.expires_ms // 1000, UTC).astimezone(METER_ZONE)
             await self._line.command(meter, command.action, deadline=deadline)
             log.info("command accepted", action=command.action, **told)
+        except LineAway as error:
+            self._book.release(command)
+            log.info("command waits", error=str(error), **told)
+            return False
         except LineError as error:
             # It may have been carried out all the same; it is not sent again under this sequence.
             log.warning("command not accepted", action=command.action, error=str(error), **told)

@@ -1,6 +1,7 @@
 """Commands on the line: at once, at most once a sequence, also across a restart; never after their time."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from collectors.gateways.command import Command, CommandError, read_command
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
+from collectors.gateways.line import Action, Item, LineAway
+from collectors.registry import MeterOnLine
 from collectors.wire.answers import read_supply
 from collectors.wire.dlt645 import READ, RELAY, Dlt645Frame
 from collectors.wire.round import Round
@@ -127,7 +130,7 @@ async def test_an_expired_command_is_ignored_by_the_injected_clock(tmp_path: Pat
         run.session.order(command(2, issued_ms=NOON_MS + 1))
         await run.next_round()
         assert bench.relay_orders() == [TRIP]
-        assert run.book.sent(METER.meter) == 2
+        assert run.book.sent("S1", METER.meter) == 2
 
 
 @awaited
@@ -151,7 +154,7 @@ async def test_a_command_for_a_silent_meter_waits_through_a_restart_and_goes_out
             run.session.order(command(1))
             await bench.gateway.spoken()
             await bench.gateway.spoken()
-            assert run.book.sent(METER.meter) == 0
+            assert run.book.sent("S1", METER.meter) == 0
         await bench.gateway.hang_up()
         await bench.call()
         async with driven(PLAN, bench.line, tmp_path) as run:
@@ -205,7 +208,7 @@ async def test_a_refused_command_is_not_sent_again(tmp_path: Path) -> None:
         bench.gateway.script = refusing
         run.session.order(command(1))
         assert supply_of(await run.next_round()) is Supply.ON
-        assert run.book.sent(METER.meter) == 1
+        assert run.book.sent("S1", METER.meter) == 1
         assert bench.relay_orders() == [TRIP]
 
 
@@ -224,11 +227,97 @@ async def test_a_later_command_takes_the_place_of_one_that_waits(tmp_path: Path)
 @awaited
 async def test_a_command_for_a_meter_that_is_not_here_is_passed_over(tmp_path: Path) -> None:
     async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
-        run.session.order(msgspec.structs.replace(command(1), meter="M0"))
+        run.session.order(msgspec.structs.replace(command(1), meter="M0", address="7"))
         run.session.order(command(1))
         await run.next_round()
         assert bench.relay_orders() == [TRIP]
-        assert run.book.sent("M0") == 0
+        assert run.book.sent("S1", "M0") == 0
+
+
+@awaited
+async def test_a_command_that_is_overtaken_while_its_meter_is_looked_for_is_not_sent(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+
+        def overtaken(request: Dlt645Frame) -> Iterable[bytes]:
+            bench.gateway.script = answer
+            run.session.order(command(2, "restore"))
+            return answer(request)
+
+        bench.gateway.script = overtaken
+        run.session.order(command(1))
+        assert supply_of(await run.next_round()) is Supply.ON
+        assert bench.relay_orders() == [CLOSE]
+
+
+@awaited
+async def test_a_command_that_expires_while_its_meter_is_looked_for_is_not_sent(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+
+        def late(request: Dlt645Frame) -> Iterable[bytes]:
+            bench.gateway.script = answer
+            run.clock.at_ms += LIFE_MS
+            return answer(request)
+
+        bench.gateway.script = late
+        run.session.order(command(1))
+        await bench.gateway.spoken()
+        run.session.order(command(2, issued_ms=run.clock.at_ms))
+        await run.next_round()
+        assert bench.relay_orders() == [TRIP]
+        assert run.book.sent("S1", METER.meter) == 2
+
+
+@awaited
+async def test_a_command_of_another_site_is_not_for_this_gateways_meter(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        run.session.order(msgspec.structs.replace(command(99, "cut"), site="S2"))
+        run.session.order(command(1, "restore"))
+        await run.next_round()
+        assert bench.relay_orders() == [CLOSE]
+        assert (run.book.sent("S2", METER.meter), run.book.sent("S1", METER.meter)) == (0, 1)
+
+
+@awaited
+async def test_a_meter_that_was_replaced_is_found_by_its_address(tmp_path: Path) -> None:
+    """The ledger knows its new id at once, the registry only when somebody writes it there."""
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        run.session.order(msgspec.structs.replace(command(1), meter="its-successor"))
+        assert supply_of(await run.next_round()) is Supply.OFF
+        run.session.order(msgspec.structs.replace(command(1), template="ddsy1352"))
+        run.session.order(msgspec.structs.replace(command(2, "restore"), address=""))
+        assert supply_of(await run.next_round()) is Supply.ON
+        assert bench.relay_orders() == [TRIP, CLOSE]
+
+
+class Dropping:
+    """A line whose connection breaks once, after the meter was found and before its command is sent."""
+
+    def __init__(self, line: DialInLine) -> None:
+        self._line = line
+        self.broke = False
+
+    async def ask(self, meter: MeterOnLine, item: Item) -> bytes:
+        return await self._line.ask(meter, item)
+
+    async def command(self, meter: MeterOnLine, action: Action, *, deadline: datetime) -> bytes:
+        if not self.broke:
+            self.broke = True
+            raise LineAway("gone")
+        return await self._line.command(meter, action, deadline=deadline)
+
+    async def close(self) -> None:
+        await self._line.close()
+
+
+@awaited
+async def test_a_command_of_which_nothing_was_sent_waits_on(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, Dropping(bench.line), tmp_path) as run:
+        run.session.order(command(1))
+        assert supply_of(await run.next_round()) is Supply.OFF
+        assert bench.relay_orders() == [TRIP]
+        assert run.book.sent("S1", METER.meter) == 1
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ class Place:
             "site": self.site,
             "gateway": gateway,
             "meter": meter,
-            "address": "17",
-            "template": "ddsy1352",
+            "address": "17" if gateway == self.polled else str(ADDRESS),
+            "template": "ddsy1352" if gateway == self.polled else "dlt645-2007",
             "sequence": sequence,
             "action": action,
             "reason": "arrears",
@@ -212,6 +212,27 @@ async def test_a_command_that_was_given_while_the_collector_was_down_is_carried_
     collector = await asyncio.to_thread(start_part, place.settings, "collector")
     try:
         await round_of(frames, place.polled, Supply.OFF)
+        assert await asyncio.to_thread(stop_part, collector) == 0
+    finally:
+        collector.kill()
+        await modbus.stop()
+
+
+@awaited
+async def test_of_what_was_given_while_the_collector_was_down_only_the_last_word_counts(
+    place: Place, frames: Tail
+) -> None:
+    """The cut before the recharge must not go out: by the time it could, it is known to be taken back."""
+    modbus = PymodbusGateway({17: 1})
+    await modbus.start()
+    place.write_registry(modbus_port=modbus.port, dial_in_port=0)
+    for sequence, action in ((1, "cut"), (2, "restore"), (3, "cut"), (4, "restore")):
+        await asyncio.to_thread(place.order, place.polled, f"{place.site}-M1", sequence, action)
+    collector = await asyncio.to_thread(start_part, place.settings, "collector")
+    try:
+        await asyncio.to_thread(place.order, place.polled, f"{place.site}-M1", 5, "cut")
+        await round_of(frames, place.polled, Supply.OFF)
+        assert modbus.writes in ([(17, [1, 0]), (17, [1, 1])], [(17, [1, 1])])
         assert await asyncio.to_thread(stop_part, collector) == 0
     finally:
         collector.kill()
