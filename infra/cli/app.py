@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from analytics.audit.command import audit_command
+from analytics.command import report_command
 from collectors.commands import order, recharge
 from infra.cli.background import down, supervise, up
 from infra.cli.run import run
@@ -31,6 +32,7 @@ app.command()(order)
 app.command()(recharge)
 app.command()(replay)
 app.command("audit")(audit_command)
+app.command("report")(report_command)
 app.command(hidden=True)(supervise)
 
 

@@ -1,0 +1,80 @@
+"""`sluice report`: a report of a period, for people and programs."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from analytics.database import connected
+from analytics.errors import AnalyticsError
+from analytics.period import Period
+from analytics.question import Question
+from analytics.reports import REPORTS
+from analytics.show.writers import Format, as_csv, as_json, as_table, write_xlsx
+from infra.settings import Settings
+
+_TEXTS = {Format.TABLE: as_table, Format.CSV: as_csv, Format.JSON: as_json}
+
+
+def report_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(REPORTS)}")],
+    first: Annotated[str, typer.Option("--from", help="First local day, such as 2026-03-01")],
+    end: Annotated[str, typer.Option("--to", help="The day after the last one")],
+    site: Annotated[str | None, typer.Option(help="One site alone")] = None,
+    written: Annotated[Format | None, typer.Option("--format", help="table, or as FILE ends")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of standard output")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="A picture of it")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Every digit, where cents are printed otherwise")] = False,
+    statement: Annotated[Path | None, typer.Option(help="collections: a channel's statement, CSV")] = None,
+    meters: Annotated[Path | None, typer.Option(help="losses, theft: which meter is above which, TOML")] = None,
+) -> None:
+    """Report on a period of whole local days (Asia/Shanghai); the day of --to is not in it."""
+    report = REPORTS.get(name)
+    if report is None:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(REPORTS)}", param_hint="NAME")
+    written = written or _format_of(out)
+    if written is Format.XLSX and out is None:
+        raise typer.BadParameter("xlsx needs --out FILE", param_hint="--format")
+    period = Period(_day(first, "--from"), _day(end, "--to"))
+    with connected(Settings()) as client:
+        frame = report.make(Question(client, period, site, statement=statement, meters=meters))
+    try:
+        _write(frame if exact else report.printed(frame), written, out, title=report.title)
+        if plot is not None:
+            _draw(name, frame, plot)
+    except (OSError, ValueError) as error:
+        raise AnalyticsError(str(error)) from error
+
+
+def _write(frame: pd.DataFrame, written: Format, out: Path | None, *, title: str) -> None:
+    if written is Format.XLSX:
+        assert out is not None
+        write_xlsx(frame, out, title=title)
+    elif out is not None:
+        out.write_text(_TEXTS[written](frame), encoding="utf-8")
+    else:
+        sys.stdout.write(_TEXTS[written](frame))
+
+
+def _draw(name: str, frame: pd.DataFrame, path: Path) -> None:
+    # Only where a picture is asked for: matplotlib takes two seconds to load.
+    from analytics.plots import DRAWINGS
+    from analytics.plots.picture import save
+
+    save(DRAWINGS[name](frame), path)
+
+
+def _format_of(out: Path | None) -> Format:
+    """What a file's ending says."""
+    ending = "" if out is None else out.suffix.removeprefix(".").lower()
+    return Format(ending) if ending in set(Format) else Format.TABLE
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day such as 2026-03-01", param_hint=option) from None

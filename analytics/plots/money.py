@@ -1,0 +1,73 @@
+"""Pictures of the reports on money."""
+
+from datetime import date
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analytics.plots.picture import COLOURS, amounts, bars, by_day, empty, figure, thousands
+
+_YUAN = 10**9
+_SHOWN = 25
+
+
+def draw_collections(frame: pd.DataFrame) -> Figure:
+    """What each channel collected on each day; below, with a statement, the orders that do not match."""
+    days = frame[(frame["level"] == "day") & frame["day"].notna()]
+    compared = bool(frame["matched"].notna().any())
+    made, axes = figure(2 if compared else 1, title="Collections by channel and day")
+    sums: dict[str, dict[date, int]] = {}
+    for row in days.to_dict("records"):
+        of_channel = sums.setdefault(row["channel"] or "none named", {})
+        of_channel[row["day"]] = of_channel.get(row["day"], 0) + row["booked_nano"]
+    by_day(axes[0], sums, _YUAN, "yuan")
+    if compared:
+        total = frame[frame["level"] == "total"].iloc[0]
+        names = ("matched", "missing_here", "missing_there", "different")
+        bars(axes[1], [name.replace("_", " ") for name in names], [total[name] for name in names], 1, "orders")
+    return made
+
+
+def draw_arrears(frame: pd.DataFrame) -> Figure:
+    """Above: the largest arrears; below: the balances that are over first."""
+    owing = frame[frame["status"] == "arrears"].head(_SHOWN)
+    lasting = frame[frame["days_left"].notna()].sort_values("days_left", kind="stable").head(_SHOWN)
+    made, (above, below) = figure(2, title="Arrears and days left")
+    bars(above, list(owing["account"]), list(owing["arrears_nano"]), _YUAN, "arrears, yuan")
+    bars(below, list(lasting["account"]), list(lasting["days_left"]), 1, "days left", colour=COLOURS[1])
+    return made
+
+
+def draw_sales(frame: pd.DataFrame) -> Figure:
+    """What the office booked on each day, by kind."""
+    made, (axes,) = figure(title="Sales, refunds and reversals by day")
+    sums: dict[str, dict[date, int]] = {}
+    for row in frame[frame["level"] == "entry"].to_dict("records"):
+        # The frame keeps milliseconds UTC; the picture's days are local ones.
+        day = (pd.Timestamp(row["booked_ms"], unit="ms") + pd.Timedelta(hours=8)).date()
+        of_kind = sums.setdefault(row["kind"], {})
+        of_kind[day] = of_kind.get(day, 0) + row["amount_nano"]
+    by_day(axes, sums, _YUAN, "yuan")
+    return made
+
+
+def draw_energy_and_finance(frame: pd.DataFrame) -> Figure:
+    """Above: what came in and was deducted, and the balances before and after; below: electricity, and water."""
+    sites = frame[frame["level"] == "site"]
+    made, (money, electricity, water) = figure(3, title="Energy and finance by site", height=3.2)
+    names = ("opening", "recharged", "refunded", "adjusted", "deducted", "closing")
+    width = 0.8 / len(names)
+    for number, name in enumerate(names):
+        at = [place + (number - (len(names) - 1) / 2) * width for place in range(len(sites))]
+        money.bar(at, amounts(list(sites[f"{name}_nano"]), _YUAN), width, label=name, color=COLOURS[number])
+    if sites.empty:
+        empty(money)
+    else:
+        money.axhline(0, color="#333333", linewidth=0.8)
+        money.set_ylabel("yuan")
+        money.legend(frameon=False, ncols=len(names), fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
+        money.set_xticks(list(range(len(sites))), list(sites["site"]))
+        thousands(money)
+    bars(electricity, list(sites["site"]), list(sites["electricity_milli"]), 1000, "electricity, kWh")
+    bars(water, list(sites["site"]), list(sites["water_milli"]), 1000, "water, m³", colour=COLOURS[1])
+    return made

@@ -1,0 +1,62 @@
+"""What a report is asked: a period, maybe one site, and the database that answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analytics.period import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A period of local days, all sites or one, and a `clickhouse_driver.Client`.
+
+    Attributes:
+        statement: A channel's statement, for the report that compares collections with it.
+        meters: Which meter stands above which, for the reports on losses.
+
+    Queries may use `%(first)s` and `%(end)s`, the period's bounds in time, and `{days}`, a condition on the column
+    `day`; `{site}` becomes a condition on the column `site`.
+    """
+
+    client: Any
+    period: Period
+    site: str | None = None
+    statement: Path | None = None
+    meters: Path | None = None
+
+    def ask(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query.
+
+        Raises:
+            clickhouse_driver.errors.Error: The database does not answer.
+        """
+        bounds = {
+            "first_ms": self.period.first_ms,
+            "end_ms": self.period.end_ms,
+            "first_day": self.period.first.isoformat(),
+            "end_day": self.period.end.isoformat(),
+            "site": self.site,
+        }
+        bound = "fromUnixTimestamp64Milli(toInt64(%({})s), 'UTC')"
+        text = sql.replace("%(first)s", bound.format("first_ms")).replace("%(end)s", bound.format("end_ms"))
+        text = text.replace("{site}", "site = %(site)s" if self.site is not None else "1")
+        text = text.replace("{days}", "day >= toDate(%(first_day)s) AND day < toDate(%(end_day)s)")
+        rows: list[tuple[Any, ...]] = self.client.execute(text, {**bounds, **values})
+        return rows
+
+    def over(self, period: Period) -> "Question":
+        """The same question about another period."""
+        return replace(self, period=period)
+
+    def frame(self, sql: str, columns: Sequence[str], **values: object) -> pd.DataFrame:
+        """The rows of a query under these names, every value as the driver gives it."""
+        return exact_frame(self.ask(sql, **values), columns)
+
+
+def exact_frame(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> pd.DataFrame:
+    """A frame of Python's own values (dtype object): integers of any size stay what they are, None stays None."""
+    return pd.DataFrame(list(rows), columns=list(columns), dtype=object)

@@ -1,0 +1,166 @@
+"""Report: what channels collected by site, channel, operator and day, against a channel's statement."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import pandas as pd
+
+from analytics.question import Question, exact_frame
+from analytics.statement import Statement, StatementLine, read_statement
+
+COLUMNS: Final = (
+    "level",
+    "site",
+    "channel",
+    "operator",
+    "day",
+    "orders",
+    "booked_nano",
+    "stated_nano",
+    "matched",
+    "missing_here",
+    "missing_there",
+    "different",
+    "order_id",
+    "account",
+    "result",
+)
+MATCHED: Final = "matched"
+MISSING_HERE: Final = "missing_here"
+MISSING_THERE: Final = "missing_there"
+DIFFERENT: Final = "different"
+RESULTS: Final = (MATCHED, MISSING_HERE, MISSING_THERE, DIFFERENT)
+
+# A reversal is booked without a channel; its money goes back to where the recharge came from.
+_BOOKED: Final = """
+SELECT toString(e.site), e.kind = 'reversal' ? r.channel : toString(e.channel) AS channel, toString(e.operator),
+    toDate(e.at, 'Asia/Shanghai') AS day, e.order_id, toString(e.account), e.amount_nano,
+    e.at >= %(first)s AND e.at < %(end)s AS asked
+FROM (SELECT * FROM entries WHERE {site} AND kind IN ('recharge', 'reversal')
+    AND (at >= %(first)s AND at < %(end)s OR order_id IN %(ids)s)) AS e
+LEFT JOIN (SELECT site, order_id, toString(channel) AS channel FROM entries WHERE kind = 'recharge') AS r
+    ON e.site = r.site AND e.of = r.order_id
+ORDER BY e.site, day, channel, e.order_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A recharge, or a reversal with a negative amount."""
+
+    site: str
+    channel: str
+    operator: str
+    day: date
+    order_id: str
+    account: str
+    amount: int
+    asked: int
+    """Whether it was booked in the period, and not only named by the statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An order as it is here, as the statement has it, and how the two compare; no result without a statement."""
+
+    booked: Booked | None
+    stated: StatementLine | None
+    result: str | None
+
+
+def collections(question: Question) -> pd.DataFrame:
+    """Recharges and reversals of a period, counted and compared with the statement by their order ids.
+
+    An order in the statement that was booked outside the period counts on the day on which it was booked. Orders of
+    channels that the statement does not name are not compared.
+
+    Returns:
+        Columns `COLUMNS`. `level` day: a row for each site, channel, operator and day, with the number of its orders,
+        their sum here and in the statement, and how many are matched, missing here, missing there, different; level
+        total: their sums; level order: every order that is not matched. Without a statement the comparison is None.
+    Raises:
+        AnalyticsError: The statement cannot be read.
+    """
+    statement = None if question.statement is None else read_statement(question.statement)
+    ids = [line.order_id for line in statement.lines] if statement else []
+    booked = [Booked(*row) for row in question.ask(_BOOKED, ids=tuple(ids) or ("",))]
+    compared = compare(booked, statement)
+    days: dict[tuple[str, str, str, date | None], list[Compared]] = defaultdict(list)
+    for each in compared:
+        days[_day_key(each)].append(each)
+    order = sorted(days, key=lambda key: (*key[:3], key[3] or date.min))
+    rows: list[dict[str, Any]] = [_sums("day", key, days[key], statement) for key in order]
+    rows.append(_sums("total", None, compared, statement))
+    rows += [_order_row(each) for each in compared if each.result not in (None, MATCHED)]
+    return exact_frame([[row.get(name) for name in COLUMNS] for row in rows], COLUMNS)
+
+
+def compare(booked: Sequence[Booked], statement: Statement | None) -> list[Compared]:
+    """Pair what is booked with what is stated; of several lines of one id, those of the same amount first."""
+    if statement is None:
+        return [Compared(each, None, None) for each in booked if each.asked]
+    waiting: dict[str, list[StatementLine]] = defaultdict(list)
+    for line in statement.lines:
+        waiting[line.order_id].append(line)
+    found: list[Compared] = []
+    left: list[Booked] = []
+    for each in booked:
+        same = _taken(waiting[each.order_id], each, same_amount=True)
+        if same is None:
+            left.append(each)
+        else:
+            found.append(Compared(each, same, MATCHED))
+    for each in left:
+        other = _taken(waiting[each.order_id], each, same_amount=False)
+        if other is not None:
+            found.append(Compared(each, other, DIFFERENT))
+        elif each.asked:
+            compares = not statement.channels or each.channel in statement.channels
+            found.append(Compared(each, None, MISSING_THERE if compares else None))
+    found += [Compared(None, line, MISSING_HERE) for lines in waiting.values() for line in lines]
+    return found
+
+
+def _taken(lines: list[StatementLine], booked: Booked, *, same_amount: bool) -> StatementLine | None:
+    """Take the line that an order pairs with out of those of its id."""
+    for index, line in enumerate(lines):
+        if line.site in ("", booked.site) and (not same_amount or line.amount == booked.amount):
+            return lines.pop(index)
+    return None
+
+
+def _day_key(each: Compared) -> tuple[str, str, str, date | None]:
+    if each.booked is not None:
+        return each.booked.site, each.booked.channel, each.booked.operator, each.booked.day
+    assert each.stated is not None
+    return each.stated.site, each.stated.channel, "", each.stated.day
+
+
+def _sums(
+    level: str,
+    key: tuple[str, str, str, date | None] | None,
+    orders: Sequence[Compared],
+    statement: Statement | None,
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"level": level}
+    if key is not None:
+        row |= dict(zip(("site", "channel", "operator", "day"), key, strict=True))
+    row["orders"] = sum(each.booked is not None for each in orders)
+    row["booked_nano"] = sum(each.booked.amount for each in orders if each.booked is not None)
+    if statement is not None:
+        row["stated_nano"] = sum(each.stated.amount for each in orders if each.stated is not None)
+        row |= {result: sum(each.result == result for each in orders) for result in RESULTS}
+    return row
+
+
+def _order_row(each: Compared) -> dict[str, Any]:
+    row: dict[str, Any] = {"level": "order", "result": each.result}
+    row |= dict(zip(("site", "channel", "operator", "day"), _day_key(each), strict=True))
+    if each.booked is not None:
+        row |= {"order_id": each.booked.order_id, "account": each.booked.account, "booked_nano": each.booked.amount}
+    if each.stated is not None:
+        row |= {"order_id": each.stated.order_id, "stated_nano": each.stated.amount}
+    return row

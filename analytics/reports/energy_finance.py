@@ -1,0 +1,214 @@
+"""Report: each account's money and each meter's energy over a period, with totals by site and of the group."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from analytics.errors import TieError
+from analytics.money import cents, share_cents, units, yuan
+from analytics.question import Question, exact_frame
+
+COLUMNS: Final = (
+    "level",
+    "site",
+    "account",
+    "meter",
+    "kind",
+    "ratio",
+    "opening_register_milli",
+    "closing_register_milli",
+    "rolled_milli",
+    "electricity_milli",
+    "water_milli",
+    "opening_nano",
+    "recharged_nano",
+    "refunded_nano",
+    "adjusted_nano",
+    "deducted_nano",
+    "closing_nano",
+)
+MONEY: Final = tuple(name for name in COLUMNS if name.endswith("_nano"))
+_MOVED: Final = MONEY[1:-1]
+_SUMMED: Final = ("electricity_milli", "water_milli", *MONEY)
+
+_ACCOUNTS: Final = """
+SELECT toString(a.site), a.account, opening, recharged, refunded, adjusted, deducted, closing
+FROM (SELECT DISTINCT site, account FROM accounts WHERE {site} AND at < %(end)s) AS a
+LEFT JOIN
+(
+    SELECT site, account,
+        argMaxIf(balance_nano, place, at < %(first)s) AS opening,
+        sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'recharge') AS recharged,
+        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('refund', 'closing_refund')) AS refunded,
+        sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('adjustment', 'reversal')) AS adjusted,
+        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'deduction') AS deducted,
+        argMax(balance_nano, place) AS closing
+    FROM movements WHERE {site} AND at < %(end)s GROUP BY site, account
+) AS m ON a.site = m.site AND a.account = m.account
+"""
+
+_METERS: Final = """
+SELECT toString(i.site), i.account, i.meter, toString(i.kind), i.ratio,
+    r.before > 0 ? r.opening : i.register_milli AS opening, r.accepted > 0 ? r.closing : i.register_milli AS closing,
+    r.rolled, r.consumption, d.deducted
+FROM (SELECT * FROM meters FINAL WHERE {site} AND at < %(end)s) AS i
+LEFT JOIN
+(
+    SELECT site, meter, count() AS accepted, countIf(at < %(first)s) AS before,
+        argMaxIf(register_milli, (read_at, is_final), at < %(first)s) AS opening,
+        argMax(register_milli, (read_at, is_final)) AS closing,
+        sumIf(toInt128(rolled_milli), at >= %(first)s) AS rolled,
+        sumIf(toInt128(consumption_milli), at >= %(first)s) AS consumption,
+        countIf(is_final AND at < %(first)s) AS over
+    FROM accepted_readings WHERE {site} AND at < %(end)s GROUP BY site, meter
+) AS r ON i.site = r.site AND i.meter = r.meter
+LEFT JOIN
+(
+    SELECT site, meter, sum(toInt128(amount_nano)) AS deducted FROM readings
+    WHERE {site} AND at >= %(first)s AND at < %(end)s GROUP BY site, meter
+) AS d ON i.site = d.site AND i.meter = d.meter
+WHERE r.over = 0 OR d.deducted != 0
+"""
+
+
+def energy_and_finance(question: Question) -> pd.DataFrame:
+    """What every account paid and every meter consumed in a period.
+
+    Money counts when the ledger booked it, and so does the reading that it was booked for: what comes late for an
+    earlier period is in the period in which it came, and a period that is over never changes. Registers are the
+    last accepted ones booked before the period's bounds; a new meter opens at the register it was installed with.
+
+    Returns:
+        A row for each account, followed by one for each of its meters, by site and name; after a site's accounts its
+        total, at the end the group's: `level` is account, meter, site or group. Columns `COLUMNS`: registers before
+        the ratio; `_milli` are Wh or litres, `_nano` nano-yuan, Python's integers; None where a level has none.
+        Meters that were replaced or closed before the period are left out.
+    Raises:
+        TieError: The rows do not add up.
+    """
+    accounts = {(row[0], row[1]): list(row[2:]) for row in question.ask(_ACCOUNTS)}
+    meters: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(question.ask(_METERS)):
+        meter = _meter_row(*row)
+        meters[meter["site"], meter["account"]].append(meter)
+    rows: list[dict[str, Any]] = []
+    for site in sorted({site for site, _ in accounts}):
+        of_site: list[dict[str, Any]] = []
+        for key in sorted(key for key in accounts if key[0] == site):
+            account = _account_row(key, accounts[key], meters[key])
+            _check_account(account, meters[key])
+            of_site.append(account)
+            rows += [account, *meters[key]]
+        rows.append(_total("site", site, of_site))
+    rows.append(_total("group", None, [row for row in rows if row["level"] == "site"]))
+    return exact_frame([[row.get(name) for name in COLUMNS] for row in rows], COLUMNS)
+
+
+def printed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The report in whole cents (`_cents` for `_nano`), so that what is printed adds up as printed.
+
+    Balances and refunds are rounded to the cent, halves up; recharges and adjustments are whole cents anyway. An
+    account's deduction is what ties them: opening + recharged - refunded + adjusted - closing. That is its exact
+    deduction rounded down or up, never more than a cent off, 0 where nothing was deducted, and the deductions of
+    neighbouring periods add up to that of both together, since one period's closing is the next one's opening. An
+    account's meters share its cents, each rounded down or up. Totals are sums of what is printed above them.
+    """
+    rows: list[dict[Any, Any]] = frame.to_dict("records")
+    for account, meters in _families(rows):
+        _round_account(account)
+        shares = share_cents(account["deducted_nano"], [meter["deducted_nano"] for meter in meters])
+        for meter, share in zip(meters, shares, strict=True):
+            meter["deducted_nano"] = share
+    for total in rows:
+        if total["level"] in ("site", "group"):
+            below = [
+                row
+                for row in rows
+                if row["level"] == "account" and (total["level"] == "group" or row["site"] == total["site"])
+            ]
+            total.update({name: sum(row[name] for row in below) for name in MONEY})
+    names = [name.replace("_nano", "_cents") for name in COLUMNS]
+    return exact_frame([[row[name] for name in COLUMNS] for row in rows], names)
+
+
+def _round_account(account: dict[Any, Any]) -> None:
+    for name in MONEY:
+        account[name] = cents(account[name])
+    account["deducted_nano"] = (
+        account["opening_nano"]
+        + account["recharged_nano"]
+        - account["refunded_nano"]
+        + account["adjusted_nano"]
+        - account["closing_nano"]
+    )
+
+
+def _families(rows: Sequence[dict[Any, Any]]) -> Iterator[tuple[dict[Any, Any], list[dict[Any, Any]]]]:
+    """Each account with its meters."""
+    account: dict[Any, Any] | None = None
+    meters: list[dict[Any, Any]] = []
+    for row in rows:
+        if row["level"] == "meter":
+            meters.append(row)
+            continue
+        if account is not None:
+            yield account, meters
+        account, meters = (row, []) if row["level"] == "account" else (None, [])
+
+
+def _meter_row(
+    site: str,
+    account: str,
+    meter: str,
+    kind: str,
+    ratio: int,
+    opening: int,
+    closing: int,
+    rolled: int,
+    consumption: int,
+    deducted: int,
+) -> dict[str, Any]:
+    shown = (closing - opening + rolled) * ratio
+    if shown != consumption:
+        raise TieError(
+            f"site {site}, meter {meter}: registers show {units(shown)}, consumption is {units(consumption)}; "
+            "`sluice audit` tells more"
+        )
+    return {
+        "level": "meter",
+        "site": site,
+        "account": account,
+        "meter": meter,
+        "kind": kind,
+        "ratio": ratio,
+        "opening_register_milli": opening,
+        "closing_register_milli": closing,
+        "rolled_milli": rolled,
+        f"{kind}_milli": consumption,
+        "deducted_nano": deducted,
+    }
+
+
+def _account_row(key: tuple[str, str], sums: Sequence[int], meters: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"level": "account", "site": key[0], "account": key[1]}
+    row |= dict(zip(MONEY, sums, strict=True))
+    for name in ("electricity_milli", "water_milli"):
+        row[name] = sum(meter.get(name, 0) for meter in meters)
+    return row
+
+
+def _check_account(row: dict[str, Any], meters: Sequence[dict[str, Any]]) -> None:
+    opening, recharged, refunded, adjusted, deducted, closing = (row[name] for name in MONEY)
+    off = opening + recharged - refunded + adjusted - deducted - closing
+    unmetered = deducted - sum(meter["deducted_nano"] for meter in meters)
+    if off or unmetered:
+        raise TieError(
+            f"site {row['site']}, account {row['account']}: {yuan(off or unmetered)} yuan do not tie; "
+            "`sluice audit` tells more"
+        )
+
+
+def _total(level: str, site: str | None, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"level": level, "site": site} | {name: sum(row[name] for row in rows) for name in _SUMMED}

@@ -1,0 +1,128 @@
+"""Reports on consumption: by meter and day with bands and tiers, by hour, and meters ranked and compared."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from analytics.question import Question, exact_frame
+
+DAILY: Final = ("site", "account", "meter", "kind", "day", "consumption_milli", "unpriced_milli", "amount_nano")
+HOURLY: Final = ("site", "account", "meter", "kind", "day", *(f"h{hour:02d}_milli" for hour in range(24)))
+RANKING: Final = (
+    "rank",
+    "site",
+    "account",
+    "meter",
+    "kind",
+    "consumption_milli",
+    "share_bp",
+    "amount_nano",
+    "month_before_milli",
+    "month_over_month_bp",
+    "year_before_milli",
+    "year_over_year_bp",
+)
+
+_DAYS: Final = """
+SELECT toString(site), toString(account), toString(meter), toString(kind), day, sum(used), sum(priced), sum(amount)
+FROM
+(
+    SELECT site, account, meter, kind, day, consumption_milli AS used, 0 AS priced, 0 AS amount
+    FROM meter_day WHERE {site} AND {days}
+    UNION ALL
+    SELECT site, account, meter, kind, day, 0 AS used, quantity_milli AS priced, amount_nano AS amount
+    FROM meter_day_cells WHERE {site} AND {days}
+)
+GROUP BY site, account, meter, kind, day ORDER BY site, meter, day
+"""
+
+_CELLS: Final = """
+SELECT toString(site), toString(meter), day, toString(band), tier, sum(quantity_milli)
+FROM meter_day_cells WHERE {site} AND {days} GROUP BY site, meter, day, band, tier
+"""
+
+_HOURS: Final = """
+SELECT toString(site), toString(any(account)), toString(meter), toString(any(kind)),
+    toDate(read_at, 'Asia/Shanghai') AS day, toHour(read_at, 'Asia/Shanghai') AS hour, sum(consumption_milli)
+FROM readings WHERE {site} AND read_at >= %(first)s AND read_at < %(end)s
+GROUP BY site, meter, day, hour ORDER BY site, meter, day, hour
+"""
+
+_SUMS: Final = """
+SELECT toString(site) AS site, toString(account), toString(meter) AS meter, toString(kind),
+    sum(consumption_milli), sum(amount_nano)
+FROM readings WHERE {site} AND read_at >= %(first)s AND read_at < %(end)s
+GROUP BY site, account, meter, kind
+"""
+
+
+def usage(question: Question) -> pd.DataFrame:
+    """What every meter consumed on every day, in all and by band and tier, and what it cost.
+
+    A consumption counts on the day of the reading that shows it, also where the interval began the day before.
+
+    Returns:
+        Columns `DAILY`, then `band_<name>_milli` for each band and `tier_<number>_milli` for each tier (from 1) that
+        occurs, by site, meter and day; Wh or litres, nano-yuan. `unpriced_milli` is below 0 on a day to which was
+        added what a late tariff priced.
+    """
+    bands: dict[tuple[str, str, Any], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for site, meter, day, band, tier, quantity in question.ask(_CELLS):
+        if quantity:
+            bands[site, meter, day][f"band_{band}_milli"] += quantity
+            bands[site, meter, day][f"tier_{tier + 1}_milli"] += quantity
+    names = sorted({name for cells in bands.values() for name in cells})
+    rows = []
+    for site, account, meter, kind, day, used, priced, amount in question.ask(_DAYS):
+        cells: Mapping[str, int] = bands.get((site, meter, day), {})
+        sums = (site, account, meter, kind, day, used, used - priced, amount)
+        rows.append((*sums, *(cells.get(name, 0) for name in names)))
+    return exact_frame(rows, (*DAILY, *names))
+
+
+def usage_hours(question: Question) -> pd.DataFrame:
+    """What every meter consumed in every hour of every day, by the hour of the reading that shows it.
+
+    Returns:
+        Columns `HOURLY`, by site, meter and day; None in an hour without a reading.
+    """
+    days: dict[tuple[Any, ...], dict[int, int]] = defaultdict(dict)
+    for *names, hour, quantity in question.ask(_HOURS):
+        days[tuple(names)][hour] = quantity
+    return exact_frame(
+        [(*names, *(hours.get(hour) for hour in range(24))) for names, hours in days.items()],
+        HOURLY,
+    )
+
+
+def ranking(question: Question) -> pd.DataFrame:
+    """Meters by consumption in a period, each beside the same days a month and a year before.
+
+    Nothing is said per m²: no area is known of any account yet.
+
+    Returns:
+        Columns `RANKING`, each kind ranked by itself. `share_bp` is of the kind's sum, the changes are relative to the
+        consumption before, both rounded down; None where there was none. A replaced meter is a meter of its own.
+    """
+    now = question.ask(_SUMS)
+    before = {
+        months: {(row[0], row[2]): row[4] for row in question.over(question.period.months_before(months)).ask(_SUMS)}
+        for months in (1, 12)
+    }
+    rows = []
+    for kind in sorted({row[3] for row in now}):
+        of_kind = sorted((row for row in now if row[3] == kind), key=lambda row: (-row[4], row[0], row[2]))
+        whole = sum(row[4] for row in of_kind)
+        for rank, (site, account, meter, _, used, amount) in enumerate(of_kind, 1):
+            month, year = (before[months].get((site, meter)) for months in (1, 12))
+            share = used * 10_000 // whole if whole else None
+            compared = (month, _change(used, month), year, _change(used, year))
+            rows.append((rank, site, account, meter, kind, used, share, amount, *compared))
+    return exact_frame(rows, RANKING)
+
+
+def _change(now: int, before: int | None) -> int | None:
+    """How much more it is, in hundredths of a percent."""
+    return (now - before) * 10_000 // before if before else None

@@ -1,0 +1,77 @@
+"""A payment channel's statement: a CSV file that the channel or the finance officer made."""
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from analytics.errors import AnalyticsError
+from analytics.money import NANO_PER_CENT
+from streams.core.units import parse_decimal
+
+_NEEDED: Final = ("order_id", "amount")
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One payment as the channel has it; money that it gave back has a negative amount.
+
+    Attributes:
+        amount: Nano-yuan.
+        channel, site: Empty where the file does not tell.
+    """
+
+    order_id: str
+    amount: int
+    channel: str = ""
+    site: str = ""
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """All lines of a file, and the channels that it speaks for; none: for all."""
+
+    lines: tuple[StatementLine, ...]
+    channels: frozenset[str]
+
+
+def read_statement(path: Path) -> Statement:
+    """Read a CSV file with a line of headings: `order_id`, `amount`, and maybe `channel`, `site`, `day`.
+
+    Amounts are yuan with two decimals at most; a BOM, which Excel writes, and other columns do not matter.
+
+    Raises:
+        AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}")
+            lines = tuple(_line(path, reader.line_num, row) for row in reader)
+            named = "channel" in (reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AnalyticsError(f"{path}: {error}") from error
+    return Statement(lines, frozenset(line.channel for line in lines) if named else frozenset())
+
+
+def _line(path: Path, number: int, row: dict[str, str | None]) -> StatementLine:
+    order_id, text = (row["order_id"] or "").strip(), (row["amount"] or "").strip()
+    quantity = parse_decimal(text)
+    amount = None if quantity is None else quantity.scaled(2)
+    if not order_id or amount is None:
+        raise AnalyticsError(f"{path}: line {number}: {text!r} is no amount, or there is no order_id")
+    day = (row.get("day") or "").strip()
+    try:
+        return StatementLine(
+            order_id,
+            amount * NANO_PER_CENT,
+            (row.get("channel") or "").strip(),
+            (row.get("site") or "").strip(),
+            date.fromisoformat(day) if day else None,
+        )
+    except ValueError:
+        raise AnalyticsError(f"{path}: line {number}: {day!r} is no day such as 2026-03-01") from None
