@@ -18,6 +18,8 @@ THEFT_DAY: Final = 18
 """From this day on S1-THEFT draws past its meter."""
 SILENT_DAY: Final = 25
 """From this day on S1-SILENT is not heard of."""
+LATE_DAYS: Final = (9, 10)
+"""What S2-FLAT2 showed on these days comes on the day after."""
 SHOPS: Final = 8
 
 BANDS: Final = {"peak": ["08:00-11:00", "18:00-21:00"], "valley": ["23:00-07:00"], "flat": []}
@@ -124,6 +126,11 @@ class Group:
         """The round at the end of an hour."""
         at = BEGIN + timedelta(hours=number)
         day = (at - timedelta(hours=1) - BEGIN).days + 1
+        if day == LATE_DAYS[-1] + 1:
+            # A gateway that was cut off gives what it kept, in order.
+            for line in self.kept_back:
+                yield line | {"at": text(at - timedelta(minutes=10))}
+            self.kept_back = []
         flowed = 0
         for meter in list(self.registers):
             if meter == "S1-MASTER":
@@ -137,14 +144,10 @@ class Group:
             shown = self.registers[meter]
             if meter == "S1-BACKWARDS" and day == 12 and 10 <= at.hour <= 14:
                 shown -= 50_000
-            yield from self.reading(meter, at, shown, late=meter == "S2-FLAT2" and day in (9, 10))
+            yield from self.reading(meter, at, shown, late=meter == "S2-FLAT2" and day in LATE_DAYS)
         # The line to the shops loses 2 % of what flows.
         self.registers["S1-MASTER"] += (flowed * 102 // 100) // 60
         yield from self.reading("S1-MASTER", at, self.registers["S1-MASTER"])
-        if self.kept_back and day == 11:
-            for line in self.kept_back:
-                yield line | {"at": text(at + timedelta(minutes=2))}
-            self.kept_back = []
 
     def reading(self, meter: str, at: datetime, register: int, *, late: bool = False) -> Iterator[Line]:
         """A reading that reaches the head-end two seconds later, or is kept back."""

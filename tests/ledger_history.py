@@ -126,13 +126,13 @@ class History:
         """What became of a site, in the order of its ledger's work."""
         return [each.postings.outcome for each in self.posted if each.postings.site == site]
 
-    def write(self, url: str, *, block: int = 100_000) -> None:
-        """Write all postings as the sink does, some to a block."""
+    def write(self, url: str, *, block: int = 100_000, count: int | None = None) -> None:
+        """Write all postings that are not written, or the first `count` of all, as the sink does, some to a block."""
         store = ClickHouseStore(url, sink="clickhouse")
         blocks = Blocks(store, sink="clickhouse", claimed_by="history", clock=time.monotonic)
         registry = store.registry()
         number, ends = blocks.load().finished, dict(store.finished()[1])
-        waiting = iter(each for each in self.posted if each.offset >= ends.get(each.partition, 0))
+        waiting = iter(each for each in self.posted[:count] if each.offset >= ends.get(each.partition, 0))
         while some := list(islice(waiting, block)):
             number += 1
             nexts = {each.partition: each.offset + 2 for each in some}
