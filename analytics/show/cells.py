@@ -67,8 +67,8 @@ def kind_of(column: str) -> Kind | None:
 def heading(column: str) -> str:
     """A column's name as it is shown.
 
-    >>> heading("deducted_nano"), heading("took_ms"), heading("site")
-    ('deducted_yuan', 'took', 'site')
+    >>> heading("deducted_nano"), heading("until_took_ms"), heading("site")
+    ('deducted_yuan', 'until_s', 'site')
     """
     kind = kind_of(column)
     return column if kind is None else column.removesuffix(kind.ending) + kind.shown
