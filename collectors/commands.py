@@ -8,32 +8,33 @@ from typing import Annotated, Any, NoReturn
 import typer
 from kafka.errors import KafkaError
 
-from collectors.orders.front_door import FrontDoor, check_order, read_order
+from collectors.orders.front_door import FrontDoor, check_order
 from infra.clock import load_clock
 from infra.endpoints import EndpointError, kafka_bootstrap
 from infra.settings import Settings
 from streams.core.errors import MalformedError
+from streams.core.strictjson import read_object
 
 
 def order(
     text: Annotated[str, typer.Argument(help="An order as JSON, or - for JSON lines on standard input")] = "",
     file: Annotated[Path | None, typer.Option(help="A file of JSON lines")] = None,
 ) -> None:
-    """Give an order to the ledger, in its language (docs/orders)."""
+    """Give an order to the ledger, in its language (docs/scenario.md)."""
     if bool(text) == (file is not None):
         _fail("give an order, or --file")
     if file is not None:
         try:
-            lines = file.read_text("utf-8").splitlines()
+            lines = file.read_text("utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             _fail(f"{file}: {error}")
     else:
-        lines = sys.stdin.read().splitlines() if text == "-" else [text]
+        lines = sys.stdin.read().split("\n") if text == "-" else [text]
     orders = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                orders.append(read_order(line))
+                orders.append(read_object(line))
                 check_order(orders[-1])
             except MalformedError as error:
                 _fail(f"line {number}: {error}")

@@ -14,7 +14,7 @@ class Part:
 
     Attributes:
         module: Has `main(settings)`, or `main(settings, worker)` where there are several, which returns on SIGTERM.
-        needs: Parts that must be ready before this one starts, and that end after it.
+        needs: Parts that must be ready before this one starts, and that end after it, as far as they are there.
         many: Whether there are `Settings.workers` of it.
         ready_s: How long it may take until it is ready.
     """
@@ -35,12 +35,15 @@ class Part:
             entry(settings)
 
 
+FLEET: Final = "fleet"
+"""The virtual property group: there unless `Settings.fleet` is off."""
+
 _TABLE = (
     # The first start may have to copy Kafka's jars from Maven.
     Part("kafka", "infra.kafka.server", ready_s=900),
     Part("clickhouse", "infra.clickhouse.server"),
-    Part("fleet", "infra.fleet.server"),
-    Part("collector", "collectors.server", needs=("kafka", "fleet")),
+    Part(FLEET, "infra.fleet.server"),
+    Part("collector", "collectors.server", needs=("kafka", FLEET)),
     Part("ledger", "streams.server", needs=("kafka",), many=True),
     Part("sink", "sinks.server", needs=("kafka", "clickhouse")),
 )
@@ -64,7 +67,10 @@ class Member:
 def members(settings: Settings) -> tuple[Member, ...]:
     """All processes that these settings ask for, each after those it needs."""
     return tuple(
-        Member(part, worker) for part in PARTS.values() for worker in range(settings.workers if part.many else 1)
+        Member(part, worker)
+        for part in PARTS.values()
+        if settings.fleet or part.name != FLEET
+        for worker in range(settings.workers if part.many else 1)
     )
 
 

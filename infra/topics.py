@@ -28,6 +28,8 @@ LEDGER_GROUP: Final = "sluice-ledger"
 MAX_RECORD_BYTES: Final = 16 << 20
 """The largest record that any of the topics takes."""
 
+MIN_COPIES: Final = "min.insync.replicas"
+
 _DAY_MS = 24 * 60 * 60 * 1000
 _FOR_EVER = "-1"
 
@@ -114,7 +116,7 @@ def ensure_topics(bootstrap: str, settings: Settings) -> None:
         _create(admin, [topic for topic in TOPICS.values() if topic.name not in there], settings)
         admin.wait_for_topics(list(TOPICS), timeout_ms=30_000)
         _check_partitions(admin, settings.partitions)
-        _check_compaction(admin)
+        _check_configs(admin, settings)
     finally:
         admin.close()
 
@@ -126,7 +128,8 @@ def _create(admin: KafkaAdminClient, topics: Sequence[Topic], settings: Settings
         topic.name: {
             "num_partitions": settings.partitions,
             "replication_factor": settings.replication,
-            "configs": topic.configs,
+            # A record is taken in when all copies but one have it; else the loss of one broker could lose money.
+            "configs": {**topic.configs, MIN_COPIES: str(max(1, settings.replication - 1))},
         }
         for topic in topics
     }
@@ -151,9 +154,15 @@ def _check_partitions(admin: KafkaAdminClient, partitions: int) -> None:
         )
 
 
-def _check_compaction(admin: KafkaAdminClient) -> None:
-    resource = ConfigResource(ConfigResourceType.TOPIC, LEDGER_STATE)
-    described: dict[str, Any] = admin.describe_configs([resource], config_filter="all")
-    policy = described["topic"][LEDGER_STATE]["cleanup.policy"]["value"]
+def _check_configs(admin: KafkaAdminClient, settings: Settings) -> None:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in TOPICS]
+    described: dict[str, Any] = admin.describe_configs(resources, config_filter="all")["topic"]
+    policy = described[LEDGER_STATE]["cleanup.policy"]["value"]
     if policy != "compact":
         raise TopicError(f"{LEDGER_STATE} has cleanup.policy={policy}: pages that rarely change would be deleted")
+    least = {"max.message.bytes": MAX_RECORD_BYTES, MIN_COPIES: max(1, settings.replication - 1)}
+    for name, configs in described.items():
+        for config, wanted in least.items():
+            found = int(configs[config]["value"])
+            if found < wanted:
+                _log.warning("topic setting too low", topic=name, setting=config, found=found, wanted=wanted)

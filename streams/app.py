@@ -72,13 +72,14 @@ class LedgerApp(faust.App):
 
 
 def build_app(
-    *, application: str, bootstrap: str, worker: int, data_dir: str, ledgers: Ledgers, fail: Fail
+    *, application: str, member: str, bootstrap: str, worker: int, data_dir: str, ledgers: Ledgers, fail: Fail
 ) -> LedgerApp:
     """The app of one worker.
 
     Args:
         application: Consumer group, and the first part of the ledgers' transactional ids.
-        worker: Number among the workers on this host; a restarted worker keeps it and so its partitions.
+        member: Name in the group, no other worker's on any host; a restarted worker keeps it.
+        worker: Number among the workers on this host; a restarted worker keeps it.
     """
     app = LedgerApp(
         application,
@@ -89,7 +90,7 @@ def build_app(
         store="memory://",
         # Static membership: a worker that is killed and started again within the session timeout takes its
         # partitions back at once and nobody else's are touched.
-        consumer_group_instance_id=f"{application}-{worker}",
+        consumer_group_instance_id=member,
         # An event holds all that a fetch brought of a partition; more of them would only fill the memory.
         stream_buffer_maxsize=8,
         broker_commit_interval=1.0,

@@ -18,6 +18,7 @@ LAYOUTS_MAX: Final = 1 << 16
 _MAGIC_BYTES = 3
 _SHORTEST = 5
 _TIME_BYTES = 8
+"""Behind its head, a round begins with `collected_at`."""
 
 
 class InputRecord(Protocol):
@@ -71,14 +72,11 @@ class RoundReader:
         for place, record in enumerate(records):
             value = record.value or b""
             head, tail = _split(value)
-            if len(tail) >= _TIME_BYTES:
-                collected_at = int.from_bytes(tail[:_TIME_BYTES], "little", signed=True)
-                if self._is_ahead(collected_at, record.timestamp):
-                    detail = f"collected_at {collected_at} is ahead of the record's arrival {record.timestamp}"
-                    rejected.append(RejectedFrame(record.offset, 0, "future", detail, value))
-                    continue
             layout = self._layouts.get((head, len(tail)))
             if layout is not None and layout.fits(tail):
+                if self._is_ahead(int.from_bytes(tail[:_TIME_BYTES], "little", signed=True), record.timestamp):
+                    rejected.append(_ahead(record))
+                    continue
                 alike.setdefault(layout.shape, []).append(Fitting(place, record.offset, layout, tail))
                 continue
             try:
@@ -89,6 +87,9 @@ class RoundReader:
             if taken.site != self._site:
                 detail = f"is of site {taken.site!r}, its key is {self._site!r}"
                 rejected.append(RejectedFrame(record.offset, 0, "malformed", detail, value))
+                continue
+            if self._is_ahead(taken.collected_at, record.timestamp):
+                rejected.append(_ahead(record))
                 continue
             others.append(Parsed(place, record.offset, taken))
             self._note(head, tail, Layout.of(tail, taken))
@@ -116,6 +117,11 @@ def read_rounds(meters: MeterNumbers, rounds: Sequence[tuple[int, Round]]) -> Re
     """
     parsed = [Parsed(place, offset, taken) for place, (offset, taken) in enumerate(rounds)]
     return _ordered(read_parsed(meters, parsed), [])
+
+
+def _ahead(record: InputRecord) -> RejectedFrame:
+    detail = f"collected_at is ahead of the record's arrival, {record.timestamp} ms"
+    return RejectedFrame(record.offset, 0, "future", detail, record.value or b"")
 
 
 def _split(value: bytes) -> tuple[bytes, bytes]:

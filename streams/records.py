@@ -4,20 +4,20 @@ out.
 Everything that goes out names its cause, so that a reader can tell a repeat. Times are ISO 8601 with offset.
 """
 
-import json
 from typing import Any, Final
 
 import msgspec
 
 from streams.core.errors import MalformedError
 from streams.core.localtime import MINUTE_MS, format_time, parse_time
+from streams.core.orders import check_site
 from streams.core.outcome import Command, Notice, Position
+from streams.core.strictjson import read_object
 from streams.errors import StateError
 
 VERSION: Final = 1
 COMMAND_LIFE_MS: Final = 15 * MINUTE_MS
 """A gateway ignores a command that is older."""
-SITE_BYTES_MAX: Final = 255
 ORDER_BYTES_MAX: Final = 1 << 18
 """What an order says comes back in postings and pages, which must fit their topics."""
 REJECTED_BYTES_MAX: Final = 1 << 20
@@ -69,14 +69,11 @@ def read_site(key: bytes | None) -> str:
     """
     if not key:
         raise MalformedError("key", "is missing")
-    if len(key) > SITE_BYTES_MAX:
-        raise MalformedError("key", f"is longer than {SITE_BYTES_MAX} bytes")
     try:
         site = key.decode()
     except UnicodeDecodeError as error:
         raise MalformedError("key", "is not UTF-8") from error
-    if "/" in site or "\0" in site:
-        raise MalformedError("key", "holds '/' or a zero byte")
+    check_site(site, "key")
     return site
 
 
@@ -88,14 +85,7 @@ def read_order(value: bytes | None) -> tuple[dict[str, object], int]:
     """
     if len(value or b"") > ORDER_BYTES_MAX:
         raise MalformedError("", f"is longer than {ORDER_BYTES_MAX} bytes")
-    try:
-        order = json.loads(value or b"", object_pairs_hook=_object, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, MalformedError):
-            raise
-        raise MalformedError("", f"is not JSON: {error}") from error
-    if not isinstance(order, dict):
-        raise MalformedError("", "is not a JSON object")
+    order = read_object(value or b"")
     at = order.get("at")
     parsed = parse_time(at) if isinstance(at, str) else None
     if parsed is None:
@@ -162,17 +152,3 @@ def _cause(position: Position, partition: int) -> dict[str, Any]:
         "offset": position.offset,
         "line": position.line,
     }
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object whose names are all different: of two, nobody could say which one the sender meant."""
-    found: dict[str, object] = {}
-    for name, value in pairs:
-        if name in found:
-            raise MalformedError(name, "stands twice")
-        found[name] = value
-    return found
-
-
-def _no_constant(name: str) -> object:
-    raise MalformedError("", f"is not JSON: {name}")

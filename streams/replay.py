@@ -4,7 +4,6 @@ Lines are gathered into runs of readings between orders, so that a long history 
 reading line of the usual form is read by one pattern; any other line goes through JSON and the checks of P4 one by one.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source, Supply
 from streams.core.site import ReadingBatch, SiteLedger
+from streams.core.strictjson import read_object
 from streams.core.units import Quantity, parse_decimal
 from streams.summary import SiteSummary
 
@@ -97,7 +97,7 @@ class Replay:
             if usual is not None:
                 self._take_usual(number, usual)
             elif not line.isspace() and line:
-                self._take_any(number, _object(line))
+                self._take_any(number, read_object(line))
         except MalformedError as error:
             raise MalformedError(error.field, error.reason, number) from None
 
@@ -198,32 +198,6 @@ def replay(lines: Iterable[str]) -> dict[str, Any]:
     for number, line in enumerate(lines, 1):
         run.take(number, line)
     return run.result()
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line, object_pairs_hook=_pairs, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, MalformedError):
-            raise
-        raise MalformedError("", f"is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise MalformedError("", "is not a JSON object")
-    return value
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise MalformedError(name, "stands twice")
-        found[name] = value
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    """JSON knows no NaN and no Infinity, though Python's reader does."""
-    raise ValueError(name)
 
 
 def _known(line: Mapping[str, Any], names: set[str]) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import NoReturn
 
 import structlog
@@ -28,6 +30,22 @@ STOP_S = 20.0
 """How long a stop may take. What is committed is safe however the process ends."""
 
 _log = structlog.get_logger(__name__)
+
+
+def place_id(data_dir: Path) -> str:
+    """What tells this data directory from all others: made once, by whichever worker is the first."""
+    path = data_dir / "faust" / "place"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(secrets.token_hex(4))
+    try:
+        # A link is there whole or not at all, and never takes another one's place.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text()
 
 
 def end_process(error: BaseException) -> NoReturn:
@@ -68,6 +86,7 @@ async def serve(settings: Settings, worker: int) -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
     app = build_app(
         application=APPLICATION,
+        member=f"{APPLICATION}-{place_id(settings.data_dir)}-{worker}",
         bootstrap=bootstrap,
         worker=worker,
         data_dir=str(data_dir),

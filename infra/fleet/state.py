@@ -39,10 +39,17 @@ class FleetState:
         """Give the property group that lives here; one of this size moves in if none does.
 
         Raises:
-            FleetError: One of another size or seed lives here, or the file is damaged.
+            FleetError: One of another size or seed lives here, or the file is damaged; or none lives here, but there
+                is a registry.
         """
         path = self._folder / "property.json"
         if not path.exists():
+            if self.registry_path.exists():
+                raise FleetError(
+                    f"{self.registry_path} is there and no virtual property group lives here, so it is yours and is"
+                    " left alone: SLUICE_FLEET=0 collects from its gateways, another SLUICE_DATA_DIR has room for a"
+                    " virtual one"
+                )
             origin_ms = self._clock_origin_ms()
             write_atomically(path, json.dumps({**asdict(size), "origin_ms": origin_ms}).encode() + b"\n")
             return lay_out(size, origin_ms=origin_ms)

@@ -151,7 +151,8 @@ class Supervisor:
         async def start(keeper: Keeper) -> None:
             part = keeper.member.part
             for needed in part.needs:
-                await ready[needed].wait()
+                if needed in ready:
+                    await ready[needed].wait()
             await keeper.start()
             missing[part.name] -= 1
             if not missing[part.name]:

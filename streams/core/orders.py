@@ -17,6 +17,7 @@ from streams.core.units import Quantity, parse_decimal
 
 TEXT_MAX = 1_000
 """Characters of a text."""
+SITE_BYTES_MAX = 255
 
 ProfileText = tuple[tuple[int, ...] | None, tuple[str, ...] | None, Bands]
 """Months, day types and bands of a profile; None where months or types are left out."""
@@ -164,6 +165,19 @@ def _text(value: object, field: str) -> str:
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise MalformedError(field, "has half of a surrogate pair, which is no character")
     return text
+
+
+def check_site(site: str, field: str) -> None:
+    """See that a text can name a site.
+
+    Raises:
+        MalformedError: It is too long, or has a character that pages' keys keep for themselves.
+    """
+    _text(site, field)
+    if len(site.encode()) > SITE_BYTES_MAX:
+        raise MalformedError(field, f"is longer than {SITE_BYTES_MAX} bytes")
+    if "/" in site or "\0" in site:
+        raise MalformedError(field, "holds '/' or a zero byte")
 
 
 def _word(*words: str) -> Callable[[object, str], str]:

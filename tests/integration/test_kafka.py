@@ -8,11 +8,12 @@ import psutil
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from structlog.testing import capture_logs
 
 from infra.endpoints import kafka_bootstrap, read_record, running
 from infra.process import LockedError, locked
 from infra.settings import Settings
-from infra.topics import LEDGER_STATE, METER_FRAMES, TOPICS, TopicError, ensure_topics, partition_of
+from infra.topics import LEDGER_STATE, METER_FRAMES, MIN_COPIES, TOPICS, TopicError, ensure_topics, partition_of
 from tests.conftest import lend_jars, start_part, stop_part
 
 
@@ -77,6 +78,14 @@ def test_topics_are_made_as_the_table_says(settings: Settings, admin: KafkaAdmin
     for name, topic in TOPICS.items():
         kept = {key: configs[name][key]["value"] for key in topic.configs}
         assert kept == topic.configs, name
+        assert configs[name][MIN_COPIES]["value"] == "1", name
+
+
+def test_topics_that_serve_badly_are_told_of(settings: Settings, kafka: str) -> None:
+    with capture_logs() as logs:
+        ensure_topics(kafka, settings.model_copy(update={"replication": 3}))
+    told = [(line["topic"], line["found"], line["wanted"]) for line in logs if line["log_level"] == "warning"]
+    assert sorted(told) == sorted((name, 1, 2) for name in TOPICS)
 
 
 def test_topics_can_be_ensured_again(settings: Settings, kafka: str) -> None:

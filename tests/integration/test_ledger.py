@@ -22,7 +22,7 @@ from kafka.structs import OffsetAndMetadata
 from infra.endpoints import kafka_bootstrap
 from infra.settings import Settings
 from infra.topics import LEDGER_STATE, METER_FRAMES, OFFICE_ORDERS, partition_of
-from streams.server import APPLICATION, FAILED
+from streams.server import APPLICATION, FAILED, place_id
 from tests.conftest import ROOT, lend_jars, start_part, stop_part
 from tests.integration.ledger_feed import Feed
 from tests.ledger_replay import Tail, Topics, replay
@@ -281,7 +281,8 @@ def test_a_group_offset_beyond_the_stored_one_passes_nothing_over(cluster: Clust
     cluster.feed.send_rounds(20)
     admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap)
     # A worker that stops stays a member until its session ends; offsets are only set for a group without members.
-    admin.remove_group_members(APPLICATION, [MemberToRemove(group_instance_id=f"{APPLICATION}-0")])
+    member = f"{APPLICATION}-{place_id(cluster.settings.data_dir)}-0"
+    admin.remove_group_members(APPLICATION, [MemberToRemove(group_instance_id=member)])
     beyond = {
         TopicPartition(METER_FRAMES, number): OffsetAndMetadata(frames, "", -1)
         for number, (frames, _) in cluster.sent().items()

@@ -27,3 +27,8 @@ def test_there_are_as_many_ledgers_as_workers() -> None:
 def test_what_others_run_is_only_prepared() -> None:
     settings = Settings(kafka="a:9092", clickhouse="")
     assert [name for name, part in PARTS.items() if is_external(part, settings)] == ["kafka"]
+
+
+def test_without_the_virtual_group_everything_else_is_there() -> None:
+    with_fleet, without = members(Settings()), members(Settings(fleet=False))
+    assert [member.name for member in with_fleet if member not in without] == ["fleet"]

@@ -29,6 +29,12 @@ def test_the_group_stays_when_the_clock_goes_another_speed(tmp_path: Path) -> No
     assert FleetState(tmp_path).property_group(SIZE).origin_ms == first.origin_ms
 
 
+def test_an_operators_registry_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "registry.json").write_text("{}")
+    with pytest.raises(FleetError, match="SLUICE_FLEET=0"):
+        FleetState(tmp_path).property_group(SIZE)
+
+
 @pytest.mark.parametrize(
     "other", [PropertySize(1, 2, 7), PropertySize(1, 3, 6), PropertySize(1, 2, 6, seed=2), PropertySize(2, 2, 6)]
 )
