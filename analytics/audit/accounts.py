@@ -16,12 +16,13 @@ FROM
         -sumIf(toInt128(amount_nano), kind = 'deduction') AS deducted,
         argMax(balance_nano, place) AS balance,
         countIf(broken) AS breaks,
-        argMinIf((partition, place.2, place.3, place.5), place, broken) AS first_break,
+        argMinIf((partition, source, offset, line), place, broken) AS first_break,
         (site, account) IN (SELECT site, account FROM accounts WHERE site IN %(sites)s) AS known,
         entered - deducted != balance OR breaks > 0 OR NOT known AS bad
     FROM
     (
-        SELECT toString(site) AS site, toString(account) AS account, kind, amount_nano, balance_nano, place, partition,
+        SELECT toString(site) AS site, toString(account) AS account, kind, amount_nano, balance_nano, place,
+            source, partition, offset, line,
             toInt128(balance_nano) != toInt128(amount_nano) + lagInFrame(balance_nano) OVER
                 (PARTITION BY site, account ORDER BY place ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS broken
         FROM movements WHERE site IN %(sites)s AND {{finished}}

@@ -3,11 +3,9 @@
 from typing import Final
 
 from analytics.audit.check import SHOWN, Check, Fault, Finding, Scope, gather
+from analytics.flags import UNACCEPTED
 from analytics.money import units, yuan
 from streams.core.outcome import NO_VERSION, Flag
-
-UNACCEPTED: Final = Flag.DUPLICATE | Flag.CONFLICT | Flag.LATE | Flag.BACKWARDS | Flag.IMPLAUSIBLE | Flag.PRICED_LATE
-"""Flags of rows that do not move the accepted register."""
 
 _REGISTERS: Final = f"""
 SELECT sum(rows), count(), countIf(bad), groupArrayIf({SHOWN})((site, meter, toString(used), toString(shown), breaks,
@@ -16,14 +14,14 @@ FROM
 (
     SELECT site, meter, count() AS rows, any(times) AS ratio,
         sum(toInt128(consumption_milli)) AS used,
-        (argMaxIf(register_milli, (read_at, is_final), accepted) - any(begin_milli) + sum(rolled_milli))
+        (argMaxIf(register_milli, moment, accepted) - any(begin_milli) + sum(rolled_milli))
             * toInt128(ratio) AS shown,
         countIf(broken) AS breaks,
         minIf(read_at, broken) AS first_break,
         ratio = 0 OR breaks > 0 OR (countIf(accepted) > 0 ? used != shown : used != 0) AS bad
     FROM
     (
-        SELECT toString(r.site) AS site, toString(r.meter) AS meter, read_at, is_final, accepted, register_milli,
+        SELECT toString(r.site) AS site, toString(r.meter) AS meter, read_at, moment, accepted, register_milli,
             consumption_milli, rolled_milli, times, begin_milli, multiIf(
                 owner != account, 1,
                 NOT accepted, consumption_milli != 0,
@@ -37,13 +35,13 @@ FROM
             FROM
             (
                 SELECT site, meter, account, read_at, register_milli, consumption_milli, rolled_milli, from_milli,
-                    is_final, 1 AS accepted
+                    is_final, moment, 1 AS accepted
                 FROM accepted_readings WHERE site IN %(sites)s AND {{finished}}
                 UNION ALL
-                SELECT site, meter, account, read_at, register_milli, consumption_milli, 0, 0, 0, 0
+                SELECT site, meter, account, read_at, register_milli, consumption_milli, 0, 0, 0, 0, 0
                 FROM readings WHERE site IN %(sites)s AND {{finished}} AND bitAnd(flags, {UNACCEPTED:d}) != 0
             )
-            WINDOW registers AS (PARTITION BY site, meter, accepted ORDER BY read_at, is_final
+            WINDOW registers AS (PARTITION BY site, meter, accepted ORDER BY moment
                 ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
         ) AS r
         LEFT JOIN

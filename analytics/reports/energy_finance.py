@@ -7,8 +7,10 @@ from typing import Any, Final
 import pandas as pd
 
 from analytics.errors import TieError
+from analytics.flags import UNACCEPTED
 from analytics.money import cents, share_cents, units, yuan
 from analytics.question import Question, exact_frame
+from streams.core.outcome import Flag
 
 COLUMNS: Final = (
     "level",
@@ -49,27 +51,31 @@ LEFT JOIN
 ) AS m ON a.site = m.site AND a.account = m.account
 """
 
-_METERS: Final = """
+# Read off the readings themselves: a join with the meters for each of them would take most of the time.
+_METERS: Final = f"""
 SELECT toString(i.site), i.account, i.meter, toString(i.kind), i.ratio,
     r.before > 0 ? r.opening : i.register_milli AS opening, r.accepted > 0 ? r.closing : i.register_milli AS closing,
-    r.rolled, r.consumption, d.deducted
-FROM (SELECT * FROM meters FINAL WHERE {site} AND at < %(end)s) AS i
+    r.rollovers * toInt128(intExp10(i.digits + 3)), r.consumption, r.deducted
+FROM (SELECT * FROM meters FINAL WHERE {{site}} AND at < %(end)s) AS i
 LEFT JOIN
 (
-    SELECT site, meter, count() AS accepted, countIf(at < %(first)s) AS before,
-        argMaxIf(register_milli, (read_at, is_final), at < %(first)s) AS opening,
-        argMax(register_milli, (read_at, is_final)) AS closing,
-        sumIf(toInt128(rolled_milli), at >= %(first)s) AS rolled,
-        sumIf(toInt128(consumption_milli), at >= %(first)s) AS consumption,
-        countIf(is_final AND at < %(first)s) AS over
-    FROM accepted_readings WHERE {site} AND at < %(end)s GROUP BY site, meter
+    SELECT site, meter, countIf(is_accepted) AS accepted, countIf(is_accepted AND NOT asked) AS before,
+        argMaxIf(register_milli, moment, is_accepted AND NOT asked) AS opening,
+        argMaxIf(register_milli, moment, is_accepted) AS closing,
+        countIf(asked AND bitAnd(flags, {Flag.ROLLOVER:d}) != 0) AS rollovers,
+        sumIf(toInt128(consumption_milli), asked) AS consumption,
+        sumIf(toInt128(amount_nano), asked) AS deducted,
+        countIf(bitAnd(flags, {Flag.FINAL:d}) != 0 AND NOT asked) AS over
+    FROM
+    (
+        SELECT site, meter, register_milli, consumption_milli, amount_nano, flags, at >= %(first)s AS asked,
+            2 * toUnixTimestamp64Milli(read_at) + (bitAnd(flags, {Flag.FINAL:d}) != 0) AS moment,
+            bitAnd(flags, {UNACCEPTED:d}) = 0 AS is_accepted
+        FROM readings WHERE {{site}} AND at < %(end)s
+    )
+    GROUP BY site, meter
 ) AS r ON i.site = r.site AND i.meter = r.meter
-LEFT JOIN
-(
-    SELECT site, meter, sum(toInt128(amount_nano)) AS deducted FROM readings
-    WHERE {site} AND at >= %(first)s AND at < %(end)s GROUP BY site, meter
-) AS d ON i.site = d.site AND i.meter = d.meter
-WHERE r.over = 0 OR d.deducted != 0
+WHERE r.over = 0 OR r.deducted != 0
 """
 
 

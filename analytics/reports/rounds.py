@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from analytics.flags import REPEATED
 from analytics.question import Question, exact_frame
 from streams.core.outcome import Flag
 
@@ -52,15 +53,15 @@ FROM
 LEFT JOIN
 (
     SELECT site, meter, toInt64(quantileExactIf(0.5)(gap, gap > 0)) AS interval,
-        countIf(in_period AND NOT is_final AND bitAnd(flags, {Flag.DUPLICATE | Flag.CONFLICT:d}) = 0) AS received,
-        countIf(in_period AND bitAnd(flags, {Flag.DUPLICATE | Flag.CONFLICT:d}) != 0) AS repeated,
+        countIf(in_period AND NOT is_final AND bitAnd(flags, {REPEATED:d}) = 0) AS received,
+        countIf(in_period AND bitAnd(flags, {REPEATED:d}) != 0) AS repeated,
         countIf(in_period AND bitAnd(flags, {Flag.LATE:d}) != 0) AS late,
         sumIf(delay_ms, in_period AND NOT is_final) AS delay, maxIf(delay_ms, in_period AND NOT is_final) AS longest,
-        max(read_ms) AS seen, argMax(register_milli, (read_ms, posting_offset, line)) AS register,
+        max(read_ms) AS seen, argMaxIf(register_milli, read_ms, bitAnd(flags, {REPEATED:d}) = 0) AS register,
         maxIf(read_ms, is_final) AS final_at
     FROM
     (
-        SELECT site, meter, flags, register_milli, posting_offset, line, bitAnd(flags, {Flag.FINAL:d}) != 0 AS is_final,
+        SELECT site, meter, flags, register_milli, bitAnd(flags, {Flag.FINAL:d}) != 0 AS is_final,
             toUnixTimestamp64Milli(read_at) AS read_ms, toUnixTimestamp64Milli(at) - read_ms AS delay_ms,
             read_at >= %(first)s AND read_at < %(end)s AS in_period,
             in_period ? read_ms - lagInFrame(read_ms, 1, read_ms) OVER rounds : 0 AS gap
