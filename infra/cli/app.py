@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from analytics.audit.command import audit_command
 from analytics.command import report_command
 from collectors.commands import order, recharge
+from collectors.decode_command import decode
 from infra.cli.background import down, supervise, up
 from infra.cli.run import run
 from infra.cli.status import status
@@ -31,6 +32,7 @@ app.command()(run)
 app.command()(order)
 app.command()(recharge)
 app.command()(replay)
+app.command()(decode)
 app.command("audit")(audit_command)
 app.command("report")(report_command)
 app.command(hidden=True)(supervise)
