@@ -1,7 +1,9 @@
 """`sluice order` and `sluice recharge`: orders from the command line."""
 
+import json
 import sys
 import uuid
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -39,6 +41,23 @@ def order(
             except MalformedError as error:
                 _fail(f"line {number}: {error}")
     _submit(orders)
+
+
+def calendar(
+    year: Annotated[int, typer.Argument(help="Such as 2026")],
+    site: Annotated[str, typer.Option(help="Whose days they are to be")] = "S1",
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Name only days from this one on")
+    ] = None,
+) -> None:
+    """Print the order that tells a site China's official days of a year; `sluice order -` takes it."""
+    # Imported only now: nothing else needs its tables.
+    from collectors.orders.calendar import YearUnknownError, calendar_order
+
+    try:
+        typer.echo(json.dumps(calendar_order(year, site=site, since=since and since.date())))
+    except YearUnknownError as error:
+        _fail(str(error))
 
 
 def recharge(

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from analytics.audit.command import audit_command
 from analytics.command import report_command
-from collectors.commands import order, recharge
+from collectors.commands import calendar, order, recharge
 from collectors.decode_command import decode
 from infra.cli.background import down, supervise, up
 from infra.cli.run import run
@@ -31,6 +31,7 @@ app.command()(status)
 app.command()(run)
 app.command()(order)
 app.command()(recharge)
+app.command()(calendar)
 app.command()(replay)
 app.command()(decode)
 app.command("audit")(audit_command)
