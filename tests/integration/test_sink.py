@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -25,6 +26,10 @@ from tests.sink_postings import made_postings, totals
 
 PARTITIONS = 3
 CAUGHT_UP_S = 120.0
+IDLE_S = 20.0
+"""After so long without a step, a sink has written everything."""
+STEPS_MAX = 60
+"""Of which a few blocks consist."""
 
 
 class World:
@@ -36,6 +41,8 @@ class World:
         self.kafka = start_part(self.settings, "kafka")
         self.clickhouse = start_part(self.settings, "clickhouse")
         self.sent: list[Postings] = []
+        self._steps: dict[int, int] = {}
+        """By process: the pipe by which a sink tells of its steps."""
         self._postings = made_postings(partitions=PARTITIONS, batches=10_000, meters=20, count=60, seed=3)
         self._producer = self._new_producer()
 
@@ -74,22 +81,46 @@ class World:
         else:
             self._producer.abort_transaction()
 
-    def start_sink(self, settings: Settings | None = None) -> subprocess.Popen[str]:
-        """With small blocks; returns when it is ready."""
+    def start_sink(self, settings: Settings | None = None, *, dies_at: int = 0) -> subprocess.Popen[str]:
+        """With small blocks; returns when it is ready, or dead: at the step counted by `dies_at` it kills itself."""
         settings = settings or self.settings
         settings.log_dir.mkdir(parents=True, exist_ok=True)
+        steps, told = os.pipe()
         with (settings.log_dir / "sink.log").open("a") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.integration.small_blocks_sink"],
                 cwd=ROOT,
-                env={**os.environ, **settings.to_environment()},
+                env={
+                    **os.environ,
+                    **settings.to_environment(),
+                    "SLUICE_TEST_STEPS": str(told),
+                    "SLUICE_TEST_DIES_AT": str(dies_at),
+                },
+                pass_fds=[told],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
             )
+        os.close(told)
+        self._steps[process.pid] = steps
         assert process.stdout is not None
-        assert process.stdout.readline(), self.log()
+        assert process.stdout.readline() or dies_at, self.log()
         return process
+
+    def watch(self, sink: subprocess.Popen[str], steps: int) -> None:
+        """Return when the sink has taken so many steps more; sooner if it ends, or has nothing left to do."""
+        pipe = self._steps[sink.pid]
+        while steps > 0 and select.select([pipe], [], [], IDLE_S)[0]:
+            told = os.read(pipe, steps)
+            steps -= len(told) or steps
+
+    def wait_until_dead(self, sink: subprocess.Popen[str]) -> None:
+        """Until it has killed itself; it is killed if it had nothing left to do before."""
+        with sink:
+            try:
+                sink.wait(timeout=IDLE_S)
+            except subprocess.TimeoutExpired:
+                sink.kill()
 
     def log(self) -> str:
         return (self.settings.log_dir / "sink.log").read_text()
@@ -137,6 +168,8 @@ class World:
 
     def close(self) -> None:
         self._producer.close()
+        for pipe in self._steps.values():
+            os.close(pipe)
         for process in (self.clickhouse, self.kafka):
             stop_part(process)
 
@@ -180,10 +213,7 @@ def test_kill_9_of_the_sink_at_any_moment(world: World, chance: random.Random, k
     feeder.start()
     before = world.log().count("finishing a block") if (world.settings.log_dir / "sink.log").exists() else 0
     for _ in range(kills):
-        sink = world.start_sink()
-        # Kills at a chance moment are what is tested; nothing is waited for.
-        time.sleep(chance.uniform(0, 1.5))
-        kill(sink)
+        world.wait_until_dead(world.start_sink(dies_at=chance.randint(1, STEPS_MAX)))
     sink = world.start_sink()
     feeder.join()
     world.wait_until_caught_up()
@@ -198,7 +228,7 @@ def test_kill_9_of_clickhouse_while_the_sink_writes(world: World, chance: random
     feeder = threading.Thread(target=world.feed, args=(20 * kills, random.Random(chance.random())))
     feeder.start()
     for number in range(kills):
-        time.sleep(chance.uniform(0, 2))
+        world.watch(sink, chance.randint(1, STEPS_MAX))
         kill(world.clickhouse)
         if number == kills - 1:
             kill(sink)
@@ -213,7 +243,7 @@ def test_kill_9_of_clickhouse_while_the_sink_writes(world: World, chance: random
 def test_kill_9_of_kafka_while_the_sink_reads(world: World, chance: random.Random) -> None:
     world.feed(15, chance)
     sink = world.start_sink()
-    time.sleep(chance.uniform(0, 1))
+    world.watch(sink, chance.randint(1, STEPS_MAX))
     kill(world.kafka)
     world.kafka = start_part(world.settings, "kafka")
     world.feed(5, chance)
@@ -261,10 +291,10 @@ def test_a_stopped_sink_that_wakes_behind_another(world: World, chance: random.R
     first = world.start_sink()
     feeder = threading.Thread(target=world.feed, args=(20, random.Random(chance.random())))
     feeder.start()
-    time.sleep(chance.uniform(0, 1))
+    world.watch(first, chance.randint(1, STEPS_MAX))
     first.send_signal(signal.SIGSTOP)
     second = world.start_sink(elsewhere)
-    time.sleep(chance.uniform(0, 1))
+    world.watch(second, chance.randint(1, STEPS_MAX))
     first.send_signal(signal.SIGCONT)
     feeder.join()
     world.wait_until_caught_up()
