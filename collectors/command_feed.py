@@ -6,7 +6,7 @@ which of it was sent already; so no command is lost by a crash between two commi
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
@@ -70,7 +70,7 @@ class CommandFeed:
                 consumer.seek(place, ends[place] if found is None else found.offset)
             if self._take_backlog(consumer, places, ends):
                 while not self._ending.is_set():
-                    for command in _commands(consumer):
+                    for command in _last_words(_commands(consumer)):
                         self._take(command)
         finally:
             consumer.close()
@@ -78,21 +78,28 @@ class CommandFeed:
     def _take_backlog(
         self, consumer: KafkaConsumer, places: list[TopicPartition], ends: Mapping[TopicPartition, int]
     ) -> bool:
-        """Hand over the last command of each meter that was issued before the start; False if told to end meanwhile.
+        """Hand over the last command of each place that was issued before the start; False if told to end meanwhile.
 
         Not one by one: the first would be carried out before the one that takes it back is read.
         """
-        last: dict[tuple[str, str, str], Command] = {}
+        found: list[Command] = []
         while any(consumer.position(place) < ends[place] for place in places):
             if self._ending.is_set():
                 return False
-            for command in _commands(consumer):
-                key = (command.site, command.gateway, command.meter)
-                if key not in last or last[key].sequence < command.sequence:
-                    last[key] = command
-        for command in last.values():
+            found += _commands(consumer)
+        for command in _last_words(found):
             self._take(command)
         return True
+
+
+def _last_words(commands: Iterable[Command]) -> Iterable[Command]:
+    """Of each place the command that no other overtakes; a gateway's come in the order of issue."""
+    last: dict[tuple[str, str, str], Command] = {}
+    for command in commands:
+        earlier = last.get(command.place)
+        if earlier is None or command.overtakes(earlier):
+            last[command.place] = command
+    return last.values()
 
 
 def _commands(consumer: KafkaConsumer) -> Iterator[Command]:

@@ -43,6 +43,7 @@ async def _run(settings: Settings, registry: Registry) -> None:
     bootstrap = kafka_bootstrap(settings)
     publisher = RoundPublisher(bootstrap, partitions=settings.partitions)
     book = CommandBook(settings.data_dir / "collector" / "commands.sqlite")
+    book.adopt({meter.meter: plan.site for plan in registry.gateways for meter in plan.meters})
     lines = {plan.gateway: _line(plan) for plan in registry.gateways}
     clock = load_clock(settings.data_dir)
     # Where no virtual clock was started the time is real, whatever speed one would have had.

@@ -5,6 +5,7 @@ the line. What the meter did is seen in its next frames, not here.
 """
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,23 @@ class Command(msgspec.Struct, frozen=True):
     v: int
     address: str = ""
     template: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Where its relay is. A meter that was replaced and its successor are at one place."""
+        return self.site, self.gateway, self.address or self.meter
+
+    def overtakes(self, earlier: "Command") -> bool:
+        """Whether this one, which came after `earlier` for the same place, takes that one's place.
+
+        Sequences count within a meter; those of a meter and its successor say nothing of each other.
+        """
+        return self.meter != earlier.meter or self.sequence > earlier.sequence
+
+    def told(self) -> dict[str, str | int]:
+        """What a line of the log tells of it."""
+        names = ("gateway", "meter", "address", "template", "sequence", "action")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def expires_ms(self) -> int:
@@ -83,12 +101,22 @@ class CommandBook:
         )
         return cursor.rowcount == 1
 
-    def release(self, command: Command) -> None:
-        """Take back a claim of which nothing was sent; earlier sequences stay claimed."""
-        self._base.execute(
-            "UPDATE sent_to SET sequence = sequence - 1 WHERE site = ? AND meter = ? AND sequence = ?",
-            (command.site, command.meter, command.sequence),
-        )
+    def adopt(self, sites: Mapping[str, str]) -> None:
+        """Go on with a book of an earlier version, which was kept by meter alone.
+
+        Args:
+            sites: The site of each meter of the registry, where a meter's id is unique.
+        """
+        if not self._base.execute("SELECT 1 FROM sqlite_master WHERE name = 'sent'").fetchone():
+            return
+        self._base.execute("BEGIN IMMEDIATE")
+        with self._base:
+            self._base.executemany(
+                "INSERT OR IGNORE INTO sent_to SELECT ?, meter, sequence FROM sent WHERE meter = ?",
+                [(site, meter) for meter, site in sites.items()],
+            )
+            # Gone, so that it never holds up a meter of that id that another site installs later.
+            self._base.execute("DROP TABLE sent")
 
     def close(self) -> None:
         self._base.close()

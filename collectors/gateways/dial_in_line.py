@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, notice_death
+from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, Withdrawn, notice_death
 from collectors.registry import MeterOnLine
 from collectors.wire import dlt645
 from collectors.wire.dlt645 import ANSWER, READ, RELAY, Dlt645Cutter, Dlt645Frame
@@ -56,7 +56,9 @@ class DialInLine:
         async with self._turn:
             return await self._exchange(dlt645.encode_read(address, asked.start), fits)
 
-    async def command(self, meter: MeterOnLine, action: Action, *, deadline: datetime) -> bytes:
+    async def command(
+        self, meter: MeterOnLine, action: Action, *, deadline: datetime, claim: Callable[[], bool]
+    ) -> bytes:
         """See `Line.command`."""
         relay, address = meter.template.relay, f"{meter.address:012d}"
         request = dlt645.encode_relay(
@@ -71,7 +73,7 @@ class DialInLine:
             return frame.address == address and bool(frame.control & ANSWER) and frame.control & 0x1F == RELAY
 
         async with self._turn:
-            return await self._exchange(request, fits)
+            return await self._exchange(request, fits, claim)
 
     async def close(self) -> None:
         """See `Line.close`."""
@@ -125,11 +127,13 @@ class DialInLine:
             if fits(taken) and not answer.done():
                 answer.set_result(frame)
 
-    async def _exchange(self, request: bytes, fits: Fits) -> bytes:
+    async def _exchange(self, request: bytes, fits: Fits, claim: Callable[[], bool] | None = None) -> bytes:
         # A turn of the loop, in which what came before this request is read and dropped.
         await asyncio.sleep(0)
         if self._writer is None:
             raise LineAway("the gateway has not called")
+        if claim is not None and not claim():
+            raise Withdrawn("given up before it was sent")
         # Half a frame of a meter that fell silent must not swallow the next answer.
         self._cutter.clear()
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

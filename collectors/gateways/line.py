@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -31,6 +32,10 @@ class LineAway(LineError):
     """The gateway is not connected; nothing was sent."""
 
 
+class Withdrawn(LineError):
+    """The command was given up while it waited for the line; nothing was sent."""
+
+
 class NoAnswer(LineError):
     """The meter did not answer in time, or the gateway says that it does not.
 
@@ -58,13 +63,17 @@ class Line(Protocol):
         """
         ...
 
-    async def command(self, meter: MeterOnLine, action: Action, *, deadline: datetime) -> bytes:
+    async def command(
+        self, meter: MeterOnLine, action: Action, *, deadline: datetime, claim: Callable[[], bool]
+    ) -> bytes:
         """Have a meter cut or restore supply; the bytes by which it accepts.
 
         Args:
             deadline: Local time of the meter after which the command is void, where the protocol has such.
+            claim: Asked once the line is there and free, right before the first byte; if it says no, none is sent.
         Raises:
-            LineAway: Nothing was sent.
+            LineAway: Nothing was sent, and `claim` not asked.
+            Withdrawn: Nothing was sent: `claim` said no.
             LineError: It was sent, but not accepted as far as known.
         """
         ...

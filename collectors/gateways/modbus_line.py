@@ -6,9 +6,10 @@ decoded registers only. The other side of the wire is pymodbus in the virtual fl
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import datetime
 
-from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, notice_death
+from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, Withdrawn, notice_death
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus
 from collectors.wire.errors import FrameError
@@ -37,14 +38,16 @@ class ModbusLine:
             request = modbus.encode_read(number, meter.address, start=asked.start, words=asked.words)
             return await self._exchange(request, number, meter.address, modbus.READ_HOLDING)
 
-    async def command(self, meter: MeterOnLine, action: Action, *, deadline: datetime) -> bytes:
+    async def command(
+        self, meter: MeterOnLine, action: Action, *, deadline: datetime, claim: Callable[[], bool]
+    ) -> bytes:
         """See `Line.command`; Modbus knows no deadline."""
         relay = meter.template.relay
         values = relay.off if action is Action.CUT else relay.on
         async with self._turn:
             number = self._next()
             request = modbus.encode_write(number, meter.address, start=relay.start, values=values)
-            return await self._exchange(request, number, meter.address, modbus.WRITE_MULTIPLE)
+            return await self._exchange(request, number, meter.address, modbus.WRITE_MULTIPLE, claim)
 
     async def close(self) -> None:
         """See `Line.close`."""
@@ -59,8 +62,12 @@ class ModbusLine:
         self._transaction = (self._transaction + 1) & 0xFFFF
         return self._transaction
 
-    async def _exchange(self, request: bytes, number: int, unit: int, function: int) -> bytes:
+    async def _exchange(
+        self, request: bytes, number: int, unit: int, function: int, claim: Callable[[], bool] | None = None
+    ) -> bytes:
         reader, writer = await self._connected()
+        if claim is not None and not claim():
+            raise Withdrawn("given up before it was sent")
         limit = asyncio.timeout(self._timeout_s)
         try:
             async with limit:
@@ -93,6 +100,9 @@ class ModbusLine:
                 return frame
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is not None and self._streams[0].at_eof():
+            # The gateway hung up meanwhile; a command into that connection would be lost, but count as sent.
+            await self.close()
         if self._streams is None:
             try:
                 async with asyncio.timeout(self._timeout_s):

@@ -1,7 +1,6 @@
 """One gateway's session: its rounds on schedule, its commands at once, on the one line it has."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ import structlog
 
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.gathering import Gathering
-from collectors.gateways.line import Item, Line, LineAway, LineError, NoAnswer, Refused
+from collectors.gateways.line import Item, Line, LineAway, LineError, NoAnswer, Refused, Withdrawn
+from collectors.gateways.waiting import Waiting, WaitingCommands
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire.round import Round
 
@@ -46,15 +46,6 @@ class Pace:
     retry_s_max: float = 10.0
 
 
-@dataclass(slots=True)
-class Waiting:
-    """A command that is to be carried out, and when, by the loop's clock."""
-
-    command: Command
-    due: float
-    retry_s: float
-
-
 class GatewaySession:
     """Reads a gateway's meters round by round and carries commands out between two requests.
 
@@ -79,9 +70,7 @@ class GatewaySession:
         self._book = book
         self._publish = publish
         self._meters = {meter.meter: meter for meter in plan.meters}
-        self._at_address = {(meter.template.name, meter.address): meter for meter in plan.meters}
-        self._waiting: dict[str, Waiting] = {}
-        self._ordered = asyncio.Event()
+        self._waiting = WaitingCommands(plan, retry_s=pace.retry_s, retry_s_max=pace.retry_s_max)
         self._silent: dict[str, None] = {}
         """Meters that did not answer when they were last asked, the one asked longest ago first."""
         self._gathering: Gathering | None = None
@@ -94,14 +83,7 @@ class GatewaySession:
 
     def order(self, command: Command) -> None:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""
-        if command.site != self.plan.site:
-            log.warning("command of another site", gateway=self.plan.gateway, site=command.site, meter=command.meter)
-            return
-        waiting = self._waiting.get(command.meter)
-        if waiting is None or waiting.command.sequence < command.sequence:
-            now = asyncio.get_running_loop().time()
-            self._waiting[command.meter] = Waiting(command, now, self._pace.retry_s)
-            self._ordered.set()
+        self._waiting.add(command)
 
     async def read_round(self) -> Round | None:
         """Ask all meters, those that were silent last time behind the others; None if none answered.
@@ -190,43 +172,17 @@ class GatewaySession:
 
     async def _run_commands(self) -> None:
         """One command after the other; those of meters that are known to be silent come last, and ever less often."""
-        loop = asyncio.get_running_loop()
         while True:
-            self._ordered.clear()
-            waiting = self._next_command(loop.time())
-            if waiting is None:
-                due = min((each.due for each in self._waiting.values()), default=None)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(due):
-                        await self._ordered.wait()
-                continue
-            meter = waiting.command.meter
+            waiting = await self._waiting.next(last=self._silent)
             if await self._carry_out(waiting):
-                if self._waiting.get(meter) is waiting:
-                    del self._waiting[meter]
+                self._waiting.settle(waiting)
             else:
-                waiting.due = loop.time() + waiting.retry_s
-                waiting.retry_s = min(2 * waiting.retry_s, self._pace.retry_s_max)
-
-    def _next_command(self, now: float) -> Waiting | None:
-        due = [each for each in self._waiting.values() if each.due <= now]
-        return min(due, key=lambda each: (each.command.meter in self._silent, each.due), default=None)
-
-    def _find(self, command: Command) -> MeterOnLine | None:
-        """The meter that a command is for: as its frames find their account, by address, where it names one."""
-        if not command.address:
-            return self._meters.get(command.meter)
-        address = int(command.address) if command.address.isdecimal() else -1
-        return self._at_address.get((command.template, address))
+                self._waiting.put_off(waiting)
 
     async def _carry_out(self, waiting: Waiting) -> bool:
         """Send a command; False if it has to wait for the line."""
-        command = waiting.command
-        meter = self._find(command)
-        told = {"gateway": self.plan.gateway, "meter": command.meter, "sequence": command.sequence}
-        if meter is None:
-            log.warning("command for a meter that is not here", **told)
-            return True
+        command, meter = waiting.command, waiting.meter
+        told = command.told()
         if command.expires_ms <= self._clock.now_ms():
             log.warning("command expired", **told)
             return True
@@ -235,23 +191,26 @@ class GatewaySession:
             return True
         if not await self._reachable(meter):
             return False
-        # Looking for the meter took a while. A later command may say the contrary by now, or the time be up.
-        if self._waiting.get(command.meter) is not waiting or command.expires_ms <= self._clock.now_ms():
-            log.info("command overtaken", **told)
-            return True
-        if not self._book.claim(command):
-            return True
+
+        def claim() -> bool:
+            # Looking for the meter and for a free line took a while: a later command may say the contrary by now, or
+            # the time be up. Only from here on nothing comes in between.
+            in_time = self._clock.now_ms() < command.expires_ms
+            return in_time and self._waiting.holds(waiting) and self._book.claim(command)
+
         try:
             deadline = datetime.fromtimestamp(command.expires_ms // 1000, UTC).astimezone(METER_ZONE)
-            await self._line.command(meter, command.action, deadline=deadline)
-            log.info("command accepted", action=command.action, **told)
+            await self._line.command(meter, command.action, deadline=deadline, claim=claim)
+            log.info("command accepted", **told)
         except LineAway as error:
-            self._book.release(command)
             log.info("command waits", error=str(error), **told)
             return False
+        except Withdrawn:
+            log.info("command overtaken or expired", **told)
+            return True
         except LineError as error:
             # It may have been carried out all the same; it is not sent again under this sequence.
-            log.warning("command not accepted", action=command.action, error=str(error), **told)
+            log.warning("command not accepted", error=str(error), **told)
         await self._read_after_command(meter)
         return True
 

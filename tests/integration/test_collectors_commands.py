@@ -1,17 +1,19 @@
 """Commands on the line: at once, at most once a sequence, also across a restart; never after their time."""
 
+import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
-from collectors.gateways.command import Command, CommandError, read_command
+from collectors.gateways.command import Command, CommandBook, CommandError, read_command
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
-from collectors.gateways.line import Action, Item, LineAway
-from collectors.registry import MeterOnLine
+from collectors.gateways.line import Item, LineError
 from collectors.wire.answers import read_supply
 from collectors.wire.dlt645 import READ, RELAY, Dlt645Frame
 from collectors.wire.round import Round
@@ -19,8 +21,10 @@ from infra.ports import HOST
 from streams.core.localtime import format_time
 from streams.core.outcome import Supply
 from tests.integration.collector_lines import (
+    ENERGY,
     NOON_MS,
     STATUS_WORD_3,
+    WAIT_S,
     Dlt645Meter,
     ScriptedGateway,
     SetClock,
@@ -28,6 +32,7 @@ from tests.integration.collector_lines import (
     dialling,
     driven,
     frames_of,
+    meter_at,
 )
 
 ADDRESS = 151230011061
@@ -61,10 +66,10 @@ def command(sequence: int, action: str = "cut", *, issued_ms: int = NOON_MS) -> 
 class Bench:
     """One meter behind a gateway that has dialled in."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timeout_s: float = 0.1) -> None:
         self.meter = Dlt645Meter(f"{ADDRESS:012d}", counts=1)
         self.gateway = ScriptedGateway.of_meters(self.meter)
-        self.line = DialInLine(timeout_s=0.1)
+        self.line = DialInLine(timeout_s=timeout_s)
         self._listener = DialInListener({PLAN.registration: self.line})
         self.port = 0
 
@@ -291,33 +296,100 @@ async def test_a_meter_that_was_replaced_is_found_by_its_address(tmp_path: Path)
         assert bench.relay_orders() == [TRIP, CLOSE]
 
 
-class Dropping:
-    """A line whose connection breaks once, after the meter was found and before its command is sent."""
+@awaited
+async def test_a_command_that_is_overtaken_while_the_line_is_busy_is_not_sent(tmp_path: Path) -> None:
+    """Its meter was found; then a round had the line, and meanwhile the tenant paid."""
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+        rounds: list[asyncio.Task[bytes]] = []
 
-    def __init__(self, line: DialInLine) -> None:
-        self._line = line
-        self.broke = False
+        def busy(request: Dlt645Frame) -> Iterable[bytes]:
+            if not rounds:
+                # It takes its place in the queue for the line now, so before the command.
+                rounds.append(asyncio.create_task(bench.line.ask(METER, Item.ENERGY)))
+            elif request.di == ENERGY:
+                bench.gateway.script = answer
+                run.session.order(command(2, "restore"))
+            return answer(request)
 
-    async def ask(self, meter: MeterOnLine, item: Item) -> bytes:
-        return await self._line.ask(meter, item)
-
-    async def command(self, meter: MeterOnLine, action: Action, *, deadline: datetime) -> bytes:
-        if not self.broke:
-            self.broke = True
-            raise LineAway("gone")
-        return await self._line.command(meter, action, deadline=deadline)
-
-    async def close(self) -> None:
-        await self._line.close()
+        bench.gateway.script = busy
+        run.session.order(command(1))
+        assert supply_of(await run.next_round()) is Supply.ON
+        assert bench.relay_orders() == [CLOSE]
+        await rounds[0]
 
 
 @awaited
-async def test_a_command_of_which_nothing_was_sent_waits_on(tmp_path: Path) -> None:
-    async with Bench() as bench, driven(PLAN, Dropping(bench.line), tmp_path) as run:
-        run.session.order(command(1))
+async def test_a_command_whose_line_breaks_before_it_is_sent_waits_on_and_does_not_count_as_sent(
+    tmp_path: Path,
+) -> None:
+    async with Bench(timeout_s=WAIT_S) as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+        tasks: list[asyncio.Task[Any]] = []
+
+        def leaving(request: Dlt645Frame) -> Iterable[bytes]:
+            if not tasks:
+                tasks.append(asyncio.create_task(bench.line.ask(METER, Item.ENERGY)))
+                return answer(request)
+            # The command is behind this reading in the queue for the line.
+            bench.gateway.script = answer
+            tasks.append(asyncio.create_task(bench.gateway.hang_up()))
+            return ()
+
+        bench.gateway.script = leaving
+        run.session.order(command(4))
+        while not tasks:
+            await bench.gateway.spoken()
+        with pytest.raises(LineError, match="connection lost"):
+            await tasks[0]
+        assert run.book.sent("S1", METER.meter) == 0
+        await bench.call()
         assert supply_of(await run.next_round()) is Supply.OFF
         assert bench.relay_orders() == [TRIP]
-        assert run.book.sent("S1", METER.meter) == 1
+        assert run.book.sent("S1", METER.meter) == 4
+
+
+@awaited
+async def test_a_command_to_the_meter_that_was_replaced_gives_way_to_its_successors(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        await bench.gateway.hang_up()
+        await bench.line.close()
+        run.session.order(command(7))
+        run.session.order(msgspec.structs.replace(command(1, "restore"), meter="its-successor"))
+        await bench.call()
+        assert supply_of(await run.next_round()) is Supply.ON
+        run.session.order(msgspec.structs.replace(command(2, "restore"), meter="its-successor"))
+        await run.next_round()
+        assert bench.relay_orders() == [CLOSE, CLOSE]
+
+
+@awaited
+async def test_a_meter_that_the_registry_has_at_another_address_is_not_commanded(tmp_path: Path) -> None:
+    """Ledger and registry contradict each other: whichever relay it were, it could be the wrong one."""
+    other = meter_at(7, "dlt645-2007")
+    plan = dialling(ADDRESS, other.address)
+    async with Bench() as bench, driven(plan, bench.line, tmp_path) as run:
+        with capture_logs() as logs:
+            run.session.order(msgspec.structs.replace(command(9), meter=other.meter))
+        assert [(line["log_level"], line["meter"], line["address"]) for line in logs] == [
+            ("warning", other.meter, str(ADDRESS))
+        ]
+        run.session.order(command(1, "restore"))
+        await run.next_round()
+        assert bench.relay_orders() == [CLOSE]
+
+
+def test_a_book_that_was_kept_by_meter_alone_goes_on_for_the_site_that_has_the_meter(tmp_path: Path) -> None:
+    path = tmp_path / "commands.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as older, older:
+        older.execute("CREATE TABLE sent (meter TEXT PRIMARY KEY, sequence INTEGER NOT NULL)")
+        older.executemany("INSERT INTO sent VALUES (?, ?)", [("M1", 5), ("M2", 7), ("gone", 9)])
+    for _ in range(2):
+        book = CommandBook(path)
+        book.adopt({"M1": "S1", "M2": "S2", "M3": "S1"})
+        assert [book.sent("S1", "M1"), book.sent("S2", "M1"), book.sent("S2", "M2")] == [5, 0, 7]
+        assert not book.claim(msgspec.structs.replace(command(5), meter="M1"))
+        book.close()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.integration.collector_lines import (
     ENERGY,
     Dlt645Meter,
     ScriptedGateway,
+    allowed,
     awaited,
     dialling,
     driven,
@@ -273,9 +274,9 @@ async def test_a_relay_command_carries_password_operator_and_deadline() -> None:
         gateway = ScriptedGateway.of_meters(cut)
         await gateway.call(port, NAME)
         await line.connected.wait()
-        accepted = await line.command(ASKED, Action.CUT, deadline=DEADLINE)
+        accepted = await line.command(ASKED, Action.CUT, deadline=DEADLINE, claim=allowed)
         opened = await line.ask(ASKED, Item.RELAY)
-        await line.command(ASKED, Action.RESTORE, deadline=DEADLINE)
+        await line.command(ASKED, Action.RESTORE, deadline=DEADLINE, claim=allowed)
         closed = await line.ask(ASKED, Item.RELAY)
         await gateway.hang_up()
     assert accepted.hex(" ").upper() == "68 61 10 01 30 12 15 68 9C 00 35 16"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import queue
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
+from collectors.command_feed import CommandFeed
+from collectors.gateways.command import Command
 from collectors.publisher import RoundPublisher
 from collectors.wire.answers import read_register, read_supply
 from collectors.wire.round import Block, Round, decode_round
@@ -34,6 +37,7 @@ from tests.conftest import ROOT, lend_jars, start_part, stop_part
 from tests.integration.collector_lines import (
     NOON_MS,
     TRIP,
+    WAIT_S,
     Dlt645Meter,
     PymodbusGateway,
     ScriptedGateway,
@@ -105,7 +109,28 @@ class Place:
         (self.settings.data_dir / "registry.json").write_text(json.dumps(registry))
 
     def order(self, gateway: str, meter: str, sequence: int, action: str) -> None:
-        """Put a command into the topic as the ledger does."""
+        """Put a command into the topic."""
+        key, value, partition = self._record(gateway, meter, sequence, action)
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap)
+        producer.send(GATEWAY_COMMANDS, value, key=key, partition=partition).get(timeout=20)
+        producer.close()
+
+    def order_in_transaction(self, given: list[tuple[str, str, int, str]], *, commit: bool) -> None:
+        """Put commands into the topic as the ledger does, or begin to and take them back."""
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=f"{self.site}-ledger")
+        producer.init_transactions()
+        producer.begin_transaction()
+        for gateway, meter, sequence, action in given:
+            key, value, partition = self._record(gateway, meter, sequence, action)
+            producer.send(GATEWAY_COMMANDS, value, key=key, partition=partition)
+        if commit:
+            producer.commit_transaction()
+        else:
+            producer.flush()
+            producer.abort_transaction()
+        producer.close()
+
+    def _record(self, gateway: str, meter: str, sequence: int, action: str) -> tuple[bytes, bytes, int]:
         issued_ms = time.time_ns() // 1_000_000
         value = {
             "v": 1,
@@ -122,10 +147,7 @@ class Place:
             "expires_at": format_time(issued_ms + LIFE_MS),
         }
         key = gateway.encode()
-        partition = partition_of(key, self.settings.partitions)
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap)
-        producer.send(GATEWAY_COMMANDS, msgspec.json.encode(value), key=key, partition=partition).get(timeout=20)
-        producer.close()
+        return key, msgspec.json.encode(value), partition_of(key, self.settings.partitions)
 
 
 @pytest.fixture
@@ -237,6 +259,34 @@ async def test_of_what_was_given_while_the_collector_was_down_only_the_last_word
     finally:
         collector.kill()
         await modbus.stop()
+
+
+def test_the_feed_hands_over_the_last_word_about_each_relay_of_what_was_committed_before(place: Place) -> None:
+    """Of three cuts and two restores in one transaction; what was rolled back behind them holds nothing up."""
+    meter, successor, other = f"{place.site}-M1", f"{place.site}-M9", f"{place.site}-M2"
+    given = [
+        (place.polled, meter, 4, "cut"),
+        (place.polled, successor, 1, "restore"),
+        (place.dialling, other, 1, "cut"),
+        (place.dialling, other, 3, "restore"),
+        (place.dialling, other, 2, "cut"),
+    ]
+    # All partitions have an end that no record is at: that of the transaction's marker.
+    place.order_in_transaction(given, commit=True)
+    place.order_in_transaction([(place.polled, successor, 2, "cut"), (place.dialling, other, 4, "cut")], commit=False)
+    took: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    feed = CommandFeed(place.bootstrap, lambda command: took.put(command) if command.site == place.site else None)
+    feed.start()
+    try:
+        found = [took.get(timeout=WAIT_S) for _ in range(2)]
+        assert {(each.meter, each.sequence, each.action) for each in found} == {
+            (successor, 1, "restore"),
+            (other, 3, "restore"),
+        }
+        place.order(place.polled, successor, 3, "cut")
+        assert took.get(timeout=WAIT_S).sequence == 3
+    finally:
+        feed.stop()
 
 
 def test_a_registry_with_a_fault_ends_the_collector_with_its_place(place: Place) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused
+from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, Withdrawn
 from collectors.gateways.modbus_line import ModbusLine
 from collectors.gateways.session import Pace
 from collectors.registry import MeterOnLine
@@ -22,6 +22,7 @@ from tests.integration.collector_lines import (
     NOON_MS,
     SELDOM,
     PymodbusGateway,
+    allowed,
     awaited,
     driven,
     frames_of,
@@ -96,7 +97,7 @@ async def test_commands_write_the_control_words() -> None:
     async with pymodbus({5: 1}) as gateway:
         line = ModbusLine(HOST, gateway.port)
         for action in (Action.CUT, Action.RESTORE):
-            await line.command(meter_at(5), action, deadline=DEADLINE)
+            await line.command(meter_at(5), action, deadline=DEADLINE, claim=allowed)
         await line.close()
         assert gateway.writes == [(5, [1, 1]), (5, [1, 0])]
 
@@ -187,6 +188,51 @@ async def test_a_broken_connection_is_opened_anew(tmp_path: Path, said: bytes) -
 
 
 @awaited
+async def test_a_command_is_not_lost_in_a_connection_that_the_gateway_has_ended() -> None:
+    written: list[int] = []
+
+    def answer(request: ModbusFrame) -> Iterable[bytes]:
+        if request.function == modbus.WRITE_MULTIPLE:
+            written.append(request.unit)
+            return [bytes.fromhex(f"{request.transaction:04x}0000 0006 {request.unit:02x} 10 0057 0002")]
+        return [energy(request, 4), b""]
+
+    async with peer(answer) as port:
+        line = ModbusLine(HOST, port)
+        await line.ask(meter_at(3), Item.RELAY)
+        assert line._streams is not None
+        assert await line._streams[0].read() == b"", "the gateway hangs up after its answer"
+        await line.command(meter_at(3), Action.CUT, deadline=DEADLINE, claim=allowed)
+        await line.close()
+    assert written == [3]
+
+
+@awaited
+async def test_a_command_is_not_claimed_while_the_gateway_is_away() -> None:
+    (port,) = free_ports(1)
+    claims: list[bool] = []
+
+    def claim() -> bool:
+        claims.append(True)
+        return True
+
+    with pytest.raises(LineAway):
+        await ModbusLine(HOST, port).command(meter_at(3), Action.CUT, deadline=DEADLINE, claim=claim)
+    assert not claims
+
+
+@awaited
+async def test_a_command_that_is_given_up_at_the_line_is_not_written() -> None:
+    async with pymodbus({5: 1}) as gateway:
+        line = ModbusLine(HOST, gateway.port)
+        with pytest.raises(Withdrawn):
+            await line.command(meter_at(5), Action.CUT, deadline=DEADLINE, claim=lambda: False)
+        await line.command(meter_at(5), Action.RESTORE, deadline=DEADLINE, claim=allowed)
+        await line.close()
+        assert gateway.writes == [(5, [1, 0])]
+
+
+@awaited
 async def test_a_connection_that_the_kernel_gave_up_is_opened_anew() -> None:
     """The other end has lost its power: the kernel's time-out is no meter's silence."""
     async with peer(lambda request: [energy(request, 4)]) as port:
@@ -262,7 +308,7 @@ async def test_a_command_comes_between_two_reads_of_a_round(tmp_path: Path) -> N
         async with driven(polled(port, *meters), line, tmp_path, pace=SELDOM):
             reading = asyncio.create_task(_read_all(line, meters))
             await at_third.wait()
-            await line.command(meters[39], Action.CUT, deadline=DEADLINE)
+            await line.command(meters[39], Action.CUT, deadline=DEADLINE, claim=allowed)
             place = [request.function for request in heard].index(modbus.WRITE_MULTIPLE)
             await reading
     assert place < 10

@@ -1,0 +1,88 @@
+"""The commands that wait for a gateway's line: of each meter the last word, and no other."""
+
+import asyncio
+import contextlib
+from collections.abc import Container
+from dataclasses import dataclass
+
+import structlog
+
+from collectors.gateways.command import Command
+from collectors.registry import GatewayPlan, MeterOnLine
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A command that is to be carried out, to which meter, and when, by the loop's clock."""
+
+    command: Command
+    meter: MeterOnLine
+    due: float
+    retry_s: float
+
+
+class WaitingCommands:
+    """Of each meter of a gateway at most one command: a later one takes the place of an earlier."""
+
+    def __init__(self, plan: GatewayPlan, *, retry_s: float, retry_s_max: float) -> None:
+        self._site = plan.site
+        self._named = {meter.meter: meter for meter in plan.meters}
+        self._at_address = {(meter.template.name, meter.address): meter for meter in plan.meters}
+        self._retry_s, self._retry_s_max = retry_s, retry_s_max
+        self._waiting: dict[str, Waiting] = {}
+        self._added = asyncio.Event()
+
+    def add(self, command: Command) -> None:
+        """Take in a command, unless it is none for this gateway or a later one waits."""
+        if command.site != self._site:
+            log.warning("command of another site", site=command.site, **command.told())
+            return
+        meter = self._find(command)
+        if meter is None:
+            log.warning("command for a meter that is not here", **command.told())
+            return
+        waiting = self._waiting.get(meter.meter)
+        if waiting is None or command.overtakes(waiting.command):
+            self._waiting[meter.meter] = Waiting(command, meter, asyncio.get_running_loop().time(), self._retry_s)
+            self._added.set()
+
+    async def next(self, *, last: Container[str]) -> Waiting:
+        """The one that is due, once one is; those of the meters in `last` behind all others."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._added.clear()
+            due = [each for each in self._waiting.values() if each.due <= loop.time()]
+            if due:
+                return min(due, key=lambda each: (each.meter.meter in last, each.due))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min((each.due for each in self._waiting.values()), default=None)):
+                    await self._added.wait()
+
+    def holds(self, waiting: Waiting) -> bool:
+        """Whether a command is still the last word about its meter."""
+        return self._waiting.get(waiting.meter.meter) is waiting
+
+    def settle(self, waiting: Waiting) -> None:
+        """Be done with a command; one that has taken its place goes on waiting."""
+        if self.holds(waiting):
+            del self._waiting[waiting.meter.meter]
+
+    def put_off(self, waiting: Waiting) -> None:
+        """Have a command tried again later."""
+        waiting.due = asyncio.get_running_loop().time() + waiting.retry_s
+        waiting.retry_s = min(2 * waiting.retry_s, self._retry_s_max)
+
+    def _find(self, command: Command) -> MeterOnLine | None:
+        """The meter that a command is for; None if it is not here, or not where the ledger has it.
+
+        The ledger goes by addresses, so a meter that the registry does not name yet is the one at its address. One that
+        the registry has elsewhere is nobody's: its frames are charged to another account, or its relay is another's.
+        """
+        named = self._named.get(command.meter)
+        if not command.address:
+            return named
+        address = int(command.address) if command.address.isdecimal() else -1
+        there = self._at_address.get((command.template, address))
+        return there if named is None or named is there else None
