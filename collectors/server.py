@@ -6,6 +6,7 @@ import sys
 
 import structlog
 
+from collectors.clock_watch import ClockWatch
 from collectors.command_feed import CommandFeed
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
@@ -41,13 +42,14 @@ async def _run(settings: Settings, registry: Registry) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     bootstrap = kafka_bootstrap(settings)
-    publisher = RoundPublisher(bootstrap, partitions=settings.partitions)
     book = CommandBook(settings.data_dir / "collector" / "commands.sqlite")
     book.adopt({meter.meter: plan.site for plan in registry.gateways for meter in plan.meters})
     lines = {plan.gateway: _line(plan) for plan in registry.gateways}
     clock = load_clock(settings.data_dir)
     # Where no virtual clock was started the time is real, whatever speed one would have had.
     speed = clock.speed if isinstance(clock, ScaledClock) else 1
+    watch = None if isinstance(clock, ScaledClock) else ClockWatch(clock)
+    publisher = RoundPublisher(bootstrap, partitions=settings.partitions, watch=watch)
     pace = Pace(interval_s=settings.poll_interval_s / speed)
     sessions = {
         plan.gateway: GatewaySession(

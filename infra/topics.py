@@ -121,6 +121,17 @@ def ensure_topics(bootstrap: str, settings: Settings) -> None:
         admin.close()
 
 
+def record_bytes_max(bootstrap: str, topic: str) -> int:
+    """The largest record that a topic takes as it is set now, `MAX_RECORD_BYTES` at most."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="sluice-topics")
+    try:
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        described: dict[str, Any] = admin.describe_configs([resource], config_filter="all")["topic"]
+        return min(MAX_RECORD_BYTES, int(described[topic]["max.message.bytes"]["value"]))
+    finally:
+        admin.close()
+
+
 def _create(admin: KafkaAdminClient, topics: Sequence[Topic], settings: Settings) -> None:
     if not topics:
         return

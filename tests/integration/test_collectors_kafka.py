@@ -17,9 +17,12 @@ import msgspec
 import numpy as np
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaError
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
+from collectors.clock_watch import ClockWatch
 from collectors.command_feed import CommandFeed
 from collectors.gateways.command import Command
 from collectors.publisher import RoundPublisher
@@ -41,6 +44,7 @@ from tests.integration.collector_lines import (
     Dlt645Meter,
     PymodbusGateway,
     ScriptedGateway,
+    SetClock,
     awaited,
     frames_of,
 )
@@ -370,8 +374,78 @@ def test_a_publisher_ends_while_kafka_is_away(own: Settings, monkeypatch: pytest
         stop_part(server)
 
 
-def _round(number: int) -> Round:
-    block = Block("ddsy1352", "energy", np.array([1], np.uint64), np.array([NOON_MS]), 3, None, b"abc")
+def limit_records(bootstrap: str, largest: int) -> None:
+    """Set the largest record that the topic of rounds takes."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    changed = {"max.message.bytes": str(largest)}
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, METER_FRAMES, configs=changed)])
+    admin.close()
+
+
+def test_a_round_that_is_too_large_is_dropped_and_a_producer_that_failed_is_not_gone_on_with(own: Settings) -> None:
+    """Else every later round would be taken for too large, and none would ever arrive."""
+    server = start_part(own, "kafka")
+    bootstrap = kafka_bootstrap(own)
+
+    async def publish() -> None:
+        publisher = RoundPublisher(bootstrap, partitions=own.partitions)
+        with capture_logs() as logs:
+            for size in (3, 8000, 3, 9000):
+                await publisher.publish(_round(0, size))
+        assert [line["bytes"] > 4000 for line in logs] == [True, True], "the small ones have arrived"
+        assert [(line["log_level"], line["dropped"]) for line in logs] == [("error", 1), ("error", 2)]
+        limit_records(bootstrap, 100)
+        with capture_logs() as logs:
+            for size in (1000, 3, 3):
+                with pytest.raises(KafkaError):
+                    await publisher.publish(_round(0, size))
+        assert [(line["log_level"], "MessageSizeTooLarge" in line["error"]) for line in logs] == [("critical", True)]
+        await publisher.close()
+
+    async def collect() -> None:
+        modbus = PymodbusGateway({17: 1})
+        await modbus.start()
+        place = Place(bootstrap, own.model_copy(update={"kafka": bootstrap, "speed": 1, "poll_interval_s": 1}))
+        place.write_registry(modbus_port=modbus.port, dial_in_port=0)
+        collector = await asyncio.to_thread(start_part, place.settings, "collector")
+        try:
+            limit_records(bootstrap, 10)
+            with collector:
+                assert await asyncio.to_thread(collector.wait) != 0
+            said = (own.log_dir / "collector.log").read_text()
+            assert "Kafka's producer failed for good, the collector ends" in said
+        finally:
+            collector.kill()
+            await modbus.stop()
+
+    try:
+        ensure_topics(bootstrap, own)
+        limit_records(bootstrap, 4000)
+        asyncio.run(publish())
+        limit_records(bootstrap, 4000)
+        asyncio.run(collect())
+    finally:
+        stop_part(server)
+
+
+@awaited
+async def test_a_collector_whose_clock_is_not_the_brokers_is_warned(place: Place) -> None:
+    clock = SetClock(time.time_ns() // 1_000_000 - 660_000)
+    publisher = RoundPublisher(place.bootstrap, partitions=place.settings.partitions, watch=ClockWatch(clock))
+    with capture_logs() as logs:
+        await publisher.publish(_round(0))
+    (warning,) = logs
+    assert warning["ahead_s"] < -600
+    clock.at_ms += 660_000
+    with capture_logs() as logs:
+        await publisher.publish(_round(1))
+    assert not logs
+    await publisher.close()
+
+
+def _round(number: int, size: int = 3) -> Round:
+    frame = bytes(size)
+    block = Block("ddsy1352", "energy", np.array([1], np.uint64), np.array([NOON_MS]), size, None, frame)
     return Round("S1", "S1-G01", NOON_MS + number, (block,))
 
 
