@@ -4,16 +4,17 @@
  "sites": [{"site": "S1", "gateways": [
     {"gateway": "S1-G01", "link": "modbus-tcp", "host": "10.1.0.5", "port": 502,
      "meters": [{"meter": "S1-M0001", "address": "17", "template": "ddsy1352"}]},
-    {"gateway": "S1-G02", "link": "dial-in", "registration": "SLUICE-S1-G02", "meters": [...]}]}]}
+    {"gateway": "S1-G02", "link": "dial-in", "registration": "SLUICE-S1-G02", "password": "02563412",
+     "meters": [...]}]}]}
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from collectors.wire.templates import TEMPLATES, Template
+from collectors.wire.templates import TEMPLATES, Template, is_secret
 
 REGISTRY_FILE = "registry.json"
 
@@ -24,7 +25,12 @@ class RegistryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MeterOnLine:
-    """A meter behind a gateway; `address` is its number there."""
+    """A meter behind a gateway.
+
+    Attributes:
+        address: Its number there.
+        template: That of its kind, with the password and the operator of this very meter.
+    """
 
     meter: str
     address: int
@@ -57,6 +63,8 @@ class _Meter(msgspec.Struct, forbid_unknown_fields=True):
     meter: str
     address: str
     template: str
+    password: str | None = None
+    operator: str | None = None
 
 
 class _Gateway(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,6 +74,8 @@ class _Gateway(msgspec.Struct, forbid_unknown_fields=True):
     host: str = ""
     port: int = 0
     registration: str = ""
+    password: str | None = None
+    operator: str | None = None
 
 
 class _Site(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,13 +118,14 @@ def _plan(site: str, entry: _Gateway) -> GatewayPlan:
         raise RegistryError(f"{place}: a modbus-tcp gateway needs host and port")
     if entry.link == "dial-in" and not (entry.registration and entry.registration.isascii()):
         raise RegistryError(f"{place}: a dial-in gateway needs its registration text, in ASCII")
-    meters = tuple(_meter(place, entry.link, meter) for meter in entry.meters)
+    meters = tuple(_meter(place, entry, meter) for meter in entry.meters)
     if len({meter.address for meter in meters}) < len(meters):
         raise RegistryError(f"{place}: two meters have one address")
     return GatewayPlan(site, entry.gateway, entry.link, entry.host, entry.port, entry.registration, meters)
 
 
-def _meter(place: str, link: str, entry: _Meter) -> MeterOnLine:
+def _meter(place: str, gateway: _Gateway, entry: _Meter) -> MeterOnLine:
+    link = gateway.link
     place = f"{place}, meter {entry.meter}"
     template = TEMPLATES.get(entry.template)
     if template is None:
@@ -126,7 +137,28 @@ def _meter(place: str, link: str, entry: _Meter) -> MeterOnLine:
     digits = entry.address.isascii() and entry.address.isdigit() and len(entry.address) <= 12
     if not (digits and first <= int(entry.address) <= last):
         raise RegistryError(f"{place}: address {entry.address!r} is no number from {first} to {last}")
-    return MeterOnLine(entry.meter, int(entry.address), template)
+    return MeterOnLine(entry.meter, int(entry.address), _with_secrets(place, template, gateway, entry))
+
+
+def _with_secrets(place: str, template: Template, gateway: _Gateway, entry: _Meter) -> Template:
+    """A meter's template with the password and the operator that are the meter's own, or its gateway's."""
+    password = gateway.password if entry.password is None else entry.password
+    operator = gateway.operator if entry.operator is None else entry.operator
+    for name, value in (("password", password), ("operator", operator)):
+        if value is not None and template.protocol != "dlt645-2007":
+            raise RegistryError(f"{place}: {name} is for meters by DL/T645, {template.name} knows none")
+        if value is not None and not is_secret(value):
+            # The value stays out of logs: it may be a true password with a slip of the pen.
+            raise RegistryError(f"{place}: {name} is not 8 hexadecimal digits")
+    if password is None and operator is None:
+        return template
+    relay = template.relay
+    own = replace(
+        relay,
+        password=relay.password if password is None else password,
+        operator=relay.operator if operator is None else operator,
+    )
+    return replace(template, relay=own)
 
 
 def _check_once(what: str, names: list[str]) -> None:

@@ -15,6 +15,7 @@ from collectors.gateways.modbus_line import ModbusLine
 from collectors.gateways.session import GatewaySession, Pace
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
+from collectors.wire.templates import TEMPLATES_FOLDER, TemplateError, load_templates
 from infra.clock import ScaledClock, load_clock
 from infra.endpoints import announce_ready, kafka_bootstrap
 from infra.settings import Settings
@@ -28,11 +29,12 @@ def main(settings: Settings) -> None:
     """Collect until SIGTERM or SIGINT.
 
     Raises:
-        SystemExit: The registry cannot be used; the message names the place.
+        SystemExit: The registry or a template cannot be used; the message names the place.
     """
     try:
+        load_templates(settings.data_dir / TEMPLATES_FOLDER)
         registry = read_registry(settings.data_dir / REGISTRY_FILE)
-    except RegistryError as error:
+    except (RegistryError, TemplateError) as error:
         sys.exit(f"collector: {error}")
     asyncio.run(_run(settings, registry))
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import structlog
 import uvloop
 
+from collectors.wire.templates import TEMPLATES_FOLDER, TemplateError, load_templates
 from infra.clock import Arrivals
 from infra.endpoints import announce_ready, kafka_bootstrap
 from infra.settings import Settings
@@ -59,7 +60,15 @@ def end_process(error: BaseException) -> NoReturn:
 
 
 def main(settings: Settings, worker: int) -> None:
-    """Run worker number `worker` until SIGTERM or SIGINT; exits with `FAILED` on any failure."""
+    """Run worker number `worker` until SIGTERM or SIGINT; exits with `FAILED` on any failure.
+
+    Raises:
+        SystemExit: A template of the data directory cannot be used; the message names it.
+    """
+    try:
+        load_templates(settings.data_dir / TEMPLATES_FOLDER)
+    except TemplateError as error:
+        sys.exit(f"ledger: {error}")
     compile_ahead()
     uvloop.run(serve(settings, worker))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused
 from collectors.gateways.session import Pace
+from collectors.registry import read_registry
 from collectors.wire import dlt645
 from collectors.wire.answers import read_register, read_supply
 from collectors.wire.dlt645 import ANSWER, READ, RELAY, Dlt645Frame
@@ -283,6 +285,22 @@ async def test_a_relay_command_carries_password_operator_and_deadline() -> None:
     assert gateway.heard[0].data.hex(" ").upper() == "02 00 00 00 00 00 00 00 1A 00 00 15 12 02 03 26"
     assert cut.relay_orders == [0x1A, 0x1C]
     assert [read_supply(frame, ASKED.template, ONE) for frame in (opened, closed)] == [Supply.OFF, Supply.ON]
+
+
+@awaited
+async def test_a_relay_command_carries_the_password_that_the_registry_has_for_the_meter(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    entry = {"meter": "M1", "address": str(ONE), "template": "dlt645-2007", "operator": "00000007"}
+    gateway = {"gateway": "G1", "link": "dial-in", "registration": "R", "password": "02563412", "meters": [entry]}
+    path.write_text(json.dumps({"sites": [{"site": "S1", "gateways": [gateway]}]}))
+    ((asked,),) = (plan.meters for plan in read_registry(path).gateways)
+    async with listening() as (port, line, _):
+        called = ScriptedGateway.of_meters(meter())
+        await called.call(port, NAME)
+        await line.connected.wait()
+        await line.command(asked, Action.CUT, deadline=DEADLINE, claim=allowed)
+        await called.hang_up()
+    assert called.heard[0].data[:8].hex(" ").upper() == "02 56 34 12 00 00 00 07"
 
 
 async def _ask_on(line: DialInLine) -> None:

@@ -66,6 +66,24 @@ def test_gateways_come_with_their_meters_by_number(tmp_path: Path) -> None:
     assert dialling.meters[0].address == 161
 
 
+def test_a_password_is_the_meters_own_or_its_gateways_or_the_templates(tmp_path: Path) -> None:
+    registry = copy.deepcopy(GOOD)
+    gateway = registry["sites"][0]["gateways"][1]
+    gateway.update(
+        password="02563412",
+        meters=[
+            {"meter": "own", "address": "1", "template": "dlt645-2007", "password": "04abcDEF", "operator": "00000007"},
+            {"meter": "gateways", "address": "2", "template": "dlt645-2007"},
+        ],
+    )
+    registry["sites"][0]["gateways"].append({**gateway, "gateway": "S1-G03", "registration": "R", "meters": []})
+    own, gateways = read_registry(written(tmp_path, registry)).gateways[1].meters
+    assert (own.template.relay.password, own.template.relay.operator) == ("04abcDEF", "00000007")
+    assert (gateways.template.relay.password, gateways.template.relay.operator) == ("02563412", "00000000")
+    assert own.template.name == gateways.template.name == "dlt645-2007"
+    assert TEMPLATES["dlt645-2007"].relay.password == "02000000"
+
+
 def test_the_dial_in_port_is_any_free_one_of_the_loopback_if_it_is_not_said(tmp_path: Path) -> None:
     registry = read_registry(written(tmp_path, {"sites": GOOD["sites"]}))
     assert (registry.dial_in_host, registry.dial_in_port) == ("127.0.0.1", 0)
@@ -108,6 +126,20 @@ def test_the_dial_in_port_is_any_free_one_of_the_loopback_if_it_is_not_said(tmp_
         pytest.param(lambda g: g[0]["meters"][0].update(address="1A"), "meter S1-M1: address '1A'", id="no digits"),
         pytest.param(lambda g: g[0]["meters"][0].update(address="-1"), "meter S1-M1: address '-1'", id="negative"),
         pytest.param(lambda g: g[0]["meters"][0].update(address=""), "meter S1-M1: address ''", id="no address"),
+        pytest.param(
+            lambda g: g[1].update(password="2563412"),
+            "meter S1-M3: password is not 8 hexadecimal digits$",
+            id="seven digits",
+        ),
+        pytest.param(
+            lambda g: g[1]["meters"][0].update(operator="0000000G"), "meter S1-M3: operator is not 8", id="no hex"
+        ),
+        pytest.param(
+            lambda g: g[0]["meters"][1].update(password="02563412"),
+            "meter S1-M2: password is for meters by DL/T645, dtsy1352 knows none",
+            id="password over Modbus",
+        ),
+        pytest.param(lambda g: g[1].update(password=2563412), "str.*int.*password", id="password as number"),
         pytest.param(
             lambda g: g[0]["meters"][0].update(template="ddsy"), "meter S1-M1: template 'ddsy' is not one of", id="kind"
         ),
