@@ -27,8 +27,12 @@ _MOVED = {
     "closing_refund": ("refunded", -1),
     "reversal": ("adjusted", 1),
     "adjustment": ("adjusted", 1),
+    "fee": ("fees", -1),
 }
 """Under which sum an entry counts, and its sign there."""
+_ALWAYS = ("recharged", "refunded", "adjusted")
+_WHERE_USED = ("fees",)
+"""Sums that are shown only where they are not 0."""
 
 
 @dataclass(slots=True)
@@ -107,8 +111,9 @@ class SiteSummary:
             info.account: {
                 "balance": format_money(accounts.balance(number)),
                 "arrears": format_money(max(0, -accounts.balance(number))),
-                **{name: format_money(self.moved[number, name]) for name in ("recharged", "refunded", "adjusted")},
+                **{name: format_money(self.moved[number, name]) for name in _ALWAYS},
                 "deducted": format_money(self.deducted[number]),
+                **{name: format_money(amount) for name in _WHERE_USED if (amount := self.moved.get((number, name), 0))},
                 "closed": info.closed,
             }
             for number, info in enumerate(accounts.infos)

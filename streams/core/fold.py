@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.books import Books
+from streams.core.charging import charge_due_fees
 from streams.core.kernel import state_of, take_common
 from streams.core.line import Line
 from streams.core.outcome import READING, Position, Source
@@ -47,6 +48,7 @@ def fold_plainly(books: Books, batch: "ReadingBatch") -> None:
         *(getattr(batch, field.name).tolist() for field in fields(batch)), strict=True
     ):
         line = Line(books, at=at, position=Position(Source.FRAMES, offset, number))
+        charge_due_fees(line)
         take_reading(line, meter, register=register, read_at=read_at, supply=supply)
         line.end()
 
@@ -65,7 +67,7 @@ def _take_common(books: Books, rows: NDArray[np.void], line: int) -> tuple[int, 
         rows,
         line,
         books.clock,
-        books.supplies.ripe_at(books.clock),
+        min(books.supplies.ripe_at(books.clock), books.fees.next_due()),
         state_of(books.meters, books.accounts, books.tariffs.priced_until),
         books.tariffs.table,
         books.room,

@@ -1,5 +1,7 @@
 """One line being taken: its time, what it touched, and the order in which its effects come out (P30)."""
 
+from dataclasses import replace
+
 from streams.core.books import Books
 from streams.core.localtime import minute_of_day
 from streams.core.meter import Action, Reason
@@ -19,10 +21,12 @@ class Line:
         self.books = books
         self.at = books.advance_clock(at)
         self.position = position
-        self.no_low_levels = False
-        """Whether this line gives neither low1 nor low2 (P29)."""
+        self.closing = -1
+        """The account that this line closes, which is given neither low1 nor low2 (P29)."""
         self.rows = 0
         """Rows given out so far: those of an order count on from its position, so that each has its own."""
+        self.entries = 0
+        """Entries given out so far."""
         self._before: dict[int, int] = {}
         self._money: dict[int, str] = {}
         self._ordered: dict[int, Switching] = {}
@@ -65,9 +69,10 @@ class Line:
         """Enter a movement of money other than a deduction."""
         self.touch(account)
         balance = self.books.accounts.post(account, amount, spent=spent)
-        entry = Entry(
-            self.position, self.at, account, kind, amount, balance, order_id, of, channel, reason, operator or ""
-        )
+        # A line's entries count on from its position, so that their order is seen and each has a place of its own.
+        position = replace(self.position, line=self.position.line + self.entries)
+        self.entries += 1
+        entry = Entry(position, self.at, account, kind, amount, balance, order_id, of, channel, reason, operator or "")
         self.books.journal.entries.append(entry)
         if notice:
             self._money[account] = notice
@@ -122,7 +127,7 @@ class Line:
     def _notice_level(self, account: int) -> None:
         accounts = self.books.accounts
         level = accounts.level_passed(account, self._before[account], accounts.balance(account))
-        if level and not (self.no_low_levels and level.startswith("low")):
+        if level and not (account == self.closing and level.startswith("low")):
             self._notice(account, level)
 
     def _notice(self, account: int, kind: str) -> None:

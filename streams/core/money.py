@@ -12,9 +12,7 @@ from streams.core.line import Line
 from streams.core.meter import Meter
 from streams.core.orders import Adjust, CloseAccount, MoneyOrder, Recharge, Refund, Reverse
 from streams.core.posting import write_down
-from streams.core.units import NANO_PER_YUAN, Quantity
-
-_NANO_PER_CENT = NANO_PER_YUAN // 100
+from streams.core.units import money_nano
 
 
 def recharge(line: Line, order: Recharge) -> None:
@@ -22,7 +20,7 @@ def recharge(line: Line, order: Recharge) -> None:
     account = _open_account(line, order, "recharge")
     if account is None:
         return
-    amount = _money(order.amount)
+    amount = money_nano(order.amount)
     if amount is None or amount <= 0 or not line.fits(account, amount):
         return line.refuse("invalid", order.account)
     line.move(
@@ -43,7 +41,7 @@ def refund(line: Line, order: Refund) -> None:
     account = _open_account(line, order, "refund")
     if account is None:
         return
-    amount = _money(order.amount)
+    amount = money_nano(order.amount)
     if amount is None or amount <= 0:
         return line.refuse("invalid", order.account)
     if amount > line.books.accounts.balance(account):
@@ -88,7 +86,7 @@ def adjust(line: Line, order: Adjust) -> None:
     account = _open_account(line, order, "adjust")
     if account is None:
         return
-    amount = _money(order.amount)
+    amount = money_nano(order.amount)
     if amount is None or amount == 0 or not line.fits(account, amount):
         return line.refuse("invalid", order.account)
     line.move(account, amount, kind="adjustment", order_id=order.order_id, reason=order.reason, operator=order.operator)
@@ -114,7 +112,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
     if judged is None or reason:
         books.tariffs.priced_until = kept_until
         return line.refuse(reason, order.account)
-    line.no_low_levels = True
+    line.closing = account
     line.touch(account)
     for meter, final, judgement in judged:
         meter.closed = True
@@ -124,6 +122,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
     if balance > 0:
         line.move(account, -balance, kind="closing_refund", order_id="", notice="refunded", operator=order.operator)
     books.accounts.infos[account].closed = True
+    books.fees.stop(account)
     books.accounts.dirty_infos.add(account)
 
 
@@ -174,9 +173,3 @@ def _seen(line: Line, order: MoneyOrder, kind: str) -> bool:
 def _take(line: Line, order: MoneyOrder, kind: str, account: int, amount: int) -> None:
     line.books.taken[order.order_id] = TakenOrder(order_digest(kind, order), kind, account, amount)
     line.books.dirty_orders.add(order.order_id)
-
-
-def _money(amount: Quantity) -> int | None:
-    """Nano-yuan of a text with at most two decimals."""
-    cents = amount.scaled(2)
-    return None if cents is None else cents * _NANO_PER_CENT

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from streams.core import money, mounting, switching
+from streams.core import charging, money, mounting, switching
 from streams.core.account import AccountInfo, check_policy
 from streams.core.calendar import DAY_TYPES, DayType, day_start
 from streams.core.line import Line
@@ -20,6 +20,7 @@ from streams.core.orders import (
     ReplaceMeter,
     Reverse,
     SetCalendar,
+    SetFee,
     SetPolicy,
     SetTariff,
     Tick,
@@ -134,6 +135,7 @@ _HANDLERS: dict[type[Order], Callable[[Line, Any], None]] = {
     OpenAccount: open_account,
     SetCalendar: set_calendar,
     SetPolicy: set_policy,
+    SetFee: charging.set_fee,
     Tick: tick,
     InstallMeter: mounting.install_meter,
     ReplaceMeter: mounting.replace_meter,

@@ -105,6 +105,15 @@ class SetPolicy(Order):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetFee(Order):
+    fee: str
+    account: str
+    amount: Quantity
+    period: str
+    starts_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyOrder(Order):
     account: str
     order_id: str
@@ -318,6 +327,8 @@ _PARSERS: dict[str, Parser] = {
     "overdraft": _decimal,
     "protected": _ranges,
     "auto_restore": _truth,
+    "fee": _text,
+    "period": _word("month", "day"),
     "order_id": _text,
     "amount": _decimal,
     "channel": _text,
@@ -335,6 +346,7 @@ KINDS: dict[str, type[Order]] = {
     "open_account": OpenAccount,
     "install_meter": InstallMeter,
     "set_policy": SetPolicy,
+    "set_fee": SetFee,
     "recharge": Recharge,
     "refund": Refund,
     "reverse": Reverse,

@@ -104,17 +104,21 @@ PIECE = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A movement of money other than a deduction: `amount` nano-yuan as it changes the balance."""
+    """A movement of money other than a deduction: `amount` nano-yuan as it changes the balance.
+
+    The entries of a line are in order by their positions' `line`, which counts on from the line's own.
+    """
 
     position: Position
     at: int
     account: int
     kind: str
-    """recharge, refund, reversal, adjustment or closing_refund."""
+    """recharge, refund, reversal, adjustment, closing_refund or fee."""
     amount: int
     balance: int
     order_id: str
     of: str = ""
+    """The recharge that a reversal takes back; of several due times of a fee in one, the id of the first."""
     channel: str = ""
     reason: str = ""
     operator: str = ""

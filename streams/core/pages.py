@@ -12,6 +12,7 @@ Every page begins with four bytes, `SLP` and the layout's version. What follows:
 | `meter/N`, `account/N` | JSON: texts, tariffs, count of kept parts of meter N; id, closed, own policy of account N |
 | `parts/N/K` | rows 256 K and on of meter N's kept parts (`kept.PART`); those beyond their count mean nothing |
 | `order/ID` | JSON: a money order that was taken |
+| `fee/N/NAME` | JSON: the schedule of account N's fee of that name (`fees.Schedule`) |
 
 All numbers are little-endian; JSON is written without spaces and in a fixed order, so equal state is equal bytes.
 
@@ -34,6 +35,7 @@ from streams.core.account import (
 )
 from streams.core.books import Books
 from streams.core.calendar import Calendar, DayType
+from streams.core.fees import schedule_of, schedule_record
 from streams.core.growing import PAGE_ROWS, GrowingRows
 from streams.core.kept import Part, parts_of, parts_page
 from streams.core.meter import METER, SETUP, Meters
@@ -76,6 +78,9 @@ def dirty_pages(books: Books) -> dict[str, bytes]:
         pages[f"account/{number}"] = _json(_account_record(accounts.infos[number]))
     for order_id in sorted(books.dirty_orders):
         pages[f"order/{order_id}"] = _json(_order_record(books.taken[order_id]))
+    for number, fee in sorted(books.fees.dirty):
+        pages[f"fee/{number}/{fee}"] = _json(schedule_record(books.fees.schedules[number][fee]))
+    books.fees.dirty.clear()
     meters.dirty_infos.clear()
     accounts.dirty_infos.clear()
     books.dirty_orders.clear()
@@ -118,6 +123,9 @@ def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
         for key, body in bodies.items():
             if key.startswith("order/"):
                 books.taken[key.removeprefix("order/")] = TakenOrder(**json.loads(body))
+            elif key.startswith("fee/"):
+                _, account, fee = key.split("/", 2)
+                books.fees.schedules.setdefault(int(account), {})[fee] = schedule_of(json.loads(body))
     except (KeyError, TypeError, ValueError) as error:
         raise PageError("", f"is damaged: {error}") from error
     if len(meters.infos) != len(meters.hot) or len(accounts.infos) != len(accounts.hot):
@@ -135,6 +143,7 @@ def _recall(books: Books) -> None:
         accounts.policies.append(accounts.policy_in_force(number))
         accounts.apply_policy(number)
     books.supplies.recall()
+    books.fees.recall(books.clock, (info.closed for info in accounts.infos))
 
 
 def _site_record(books: Books) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from streams.core import office
 from streams.core.books import Books, Journal
+from streams.core.charging import charge_due_fees
 from streams.core.fold import fold_plainly, fold_readings
 from streams.core.line import Line
 from streams.core.orders import parse_order
@@ -71,6 +72,7 @@ class SiteLedger:
         """
         parsed = parse_order(order)
         line = Line(self._books, at=at, position=position)
+        charge_due_fees(line)
         office.carry_out(line, parsed)
         line.end()
 

@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 NANO_PER_YUAN = 1_000_000_000
+NANO_PER_CENT = NANO_PER_YUAN // 100
 MILLI_PER_UNIT = 1_000
 UNITS_LIMIT = 1_000_000_000
 """Every decimal of the language is below this (P6)."""
@@ -35,6 +36,12 @@ class Quantity(NamedTuple):
             return None
         whole = int(self.mantissa * 10 ** (places - self.places))
         return whole if abs(whole) < UNITS_LIMIT * 10**places else None
+
+
+def money_nano(amount: Quantity) -> int | None:
+    """Nano-yuan of an amount with at most two decimals; None where it is finer or too large."""
+    cents = amount.scaled(2)
+    return None if cents is None else cents * NANO_PER_CENT
 
 
 def parse_decimal(text: str) -> Quantity | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tests.model import refusal
+from tests.model.fees import Fee
 from tests.model.records import SetPolicy
 from tests.model.refusal import refuse_if
 from tests.model.texts import DayRange, time_of_day
@@ -63,13 +64,16 @@ class Account:
     refunded: int = 0
     adjusted: int = 0
     deducted: int = 0
+    fees: int = 0
+    """What was charged in fixed fees."""
+    fixed_fees: dict[str, Fee] = field(default_factory=dict)
     had_recharge: bool = False
     is_closed: bool = False
 
     @property
     def balance(self) -> int:
-        """Recharges − refunds ± adjustments − deductions, always."""
-        return self.recharged - self.refunded + self.adjusted - self.deducted
+        """Recharges − refunds ± adjustments − deductions − fees, always."""
+        return self.recharged - self.refunded + self.adjusted - self.deducted - self.fees
 
     @property
     def arrears(self) -> int:
@@ -82,9 +86,17 @@ class Account:
         Raises:
             Refused: `invalid`.
         """
-        refuse_if(abs(change) > refusal.LARGEST_BALANCE, "invalid")
-        balance = self.balance + change
-        refuse_if(not refusal.SMALLEST_BALANCE <= balance <= refusal.LARGEST_BALANCE, "invalid")
+        refuse_if(not self.fits(change), "invalid")
+
+    def fits(self, change: int) -> bool:
+        """Whether a change and the balance after it are within 64 bits."""
+        is_narrow = abs(change) <= refusal.LARGEST_BALANCE
+        return is_narrow and refusal.SMALLEST_BALANCE <= self.balance + change <= refusal.LARGEST_BALANCE
+
+    def charge_fee(self, amount: int) -> None:
+        """Charge what is due, unless the balance would not hold it: there is nobody to refuse."""
+        if self.fits(-amount):
+            self.fees += amount
 
     def set_policy(self, policy: Policy) -> None:
         """Change the fields that a policy has."""
@@ -101,7 +113,8 @@ class Account:
 
     def is_wanted_off(self, policy: "EffectivePolicy") -> bool:
         """The balance rule: spent down to the overdraft, unless there never was a recharge or a deduction."""
-        return (self.had_recharge or self.deducted > 0) and self.balance <= -policy.overdraft
+        has_spent = self.had_recharge or self.deducted > 0 or self.fees > 0
+        return has_spent and self.balance <= -policy.overdraft
 
 
 @dataclass(frozen=True)

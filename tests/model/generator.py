@@ -11,7 +11,7 @@ import json
 import random
 from typing import Any
 
-from tests.model import draw_accounts, draw_meters, draw_tariffs
+from tests.model import draw_accounts, draw_fees, draw_meters, draw_tariffs
 from tests.model.model import Model
 from tests.model.site import Site
 from tests.model.texts import DAY, HOUR, MINUTE, SECOND, midnight, parse_time, write_time
@@ -42,6 +42,7 @@ class World:
         self.site_id = self.site_ids[0]
         self.money_orders: list[Content] = []
         self.next_number = 0
+        self.has_fees = self.chance(0.3)
 
     @property
     def site(self) -> Site:
@@ -85,6 +86,8 @@ class World:
                 for day_range in ranges:
                     edges |= {day_range.start * MINUTE, day_range.end * MINUTE}
         times = {midnight(now) + edge + self.luck.choice((0, 0, DAY)) for edge in edges}
+        if self.has_fees:
+            times |= draw_fees.due_times(self)
         for meter in site.meters.values():
             if meter.last_command is not None:
                 times |= {meter.last_command.at + 5 * MINUTE, meter.last_command.at + 5 * MINUTE - 1}
@@ -143,7 +146,9 @@ def draw(seed: int) -> World:
     while len(world.lines) < size:
         world.move_on()
         action = world.luck.random()
-        if action < 0.51:
+        if world.has_fees and world.chance(0.08):
+            draw_fees.set_fee(world)
+        elif action < 0.51:
             _read_some(world)
         elif action < 0.65:
             draw_accounts.money_order(world)
@@ -192,6 +197,8 @@ def _begin(world: World) -> None:
             draw_meters.install_meter(world)
         if world.chance(0.7):
             draw_accounts.money_order(world)
+        if world.has_fees and world.chance(0.6):
+            draw_fees.set_fee(world)
 
 
 def _read_some(world: World) -> None:

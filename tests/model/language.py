@@ -162,6 +162,16 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             "auto_restore": optional(a_truth),
         },
     ),
+    "set_fee": (
+        records.SetFee,
+        {
+            "fee": Field(a_text),
+            "account": Field(a_text),
+            "amount": Field(a_decimal),
+            "period": Field(a_word("month", "day")),
+            "from": Field(a_time, name="start"),
+        },
+    ),
     "recharge": (records.Recharge, {**MONEY, "amount": Field(a_decimal), "channel": optional(a_text)}),
     "refund": (records.Refund, {**MONEY, "amount": Field(a_decimal)}),
     "reverse": (records.Reverse, {**MONEY, "of": Field(a_text)}),

@@ -63,6 +63,7 @@ def describe_account(account: Account) -> dict[str, Any]:
         "refunded": write_money(account.refunded),
         "adjusted": write_money(account.adjusted),
         "deducted": write_money(account.deducted),
+        **({"fees": write_money(account.fees)} if account.fees else {}),
         "closed": account.is_closed,
     }
 

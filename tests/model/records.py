@@ -86,6 +86,15 @@ class SetPolicy:
 
 
 @dataclass(frozen=True)
+class SetFee:
+    fee: str
+    account: str
+    amount: Fraction
+    period: str
+    start: int
+
+
+@dataclass(frozen=True)
 class Recharge:
     account: str
     order_id: str
@@ -167,6 +176,7 @@ Record = (
     | OpenAccount
     | InstallMeter
     | SetPolicy
+    | SetFee
     | Money
     | AssignTariff
     | ReplaceMeter

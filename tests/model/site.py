@@ -23,7 +23,7 @@ Decided here, where the text leaves it open:
 
 from dataclasses import replace
 
-from tests.model import records
+from tests.model import fees, records, refusal
 from tests.model.account import NEW_SITE, Account, build_policy
 from tests.model.meter import Command, Meter, build_device
 from tests.model.money import Till
@@ -63,7 +63,7 @@ class Site:
         self.money_kind: dict[str, str] = {}
         self.asked: tuple[Meter, str] | None = None
         self.reported: tuple[Meter, str | None] | None = None
-        self.is_closing = False
+        self.closing = ""
 
     def take(self, line: Line) -> None:
         """Take a line.
@@ -71,8 +71,10 @@ class Site:
         Raises:
             Malformed: It would create an id that another site has.
         """
-        self.now = line.at if self.now is None else max(self.now, line.at)
+        before = line.at if self.now is None else self.now
+        self.now = max(before, line.at)
         self._start_line()
+        self._charge_fees(before, self.now)
         try:
             self._take_record(line, self.now)
         except Refused as refused:
@@ -91,6 +93,8 @@ class Site:
                 self._take_install_meter(order, line, now)
             case records.SetPolicy() as order:
                 self._take_set_policy(order)
+            case records.SetFee() as order:
+                self._take_set_fee(order, now)
             case records.AssignTariff() as order:
                 self._take_assign_tariff(order, now)
             case records.ReplaceMeter() as order:
@@ -269,10 +273,39 @@ class Site:
         refuse_if(len(finals) < len(account.meters), "incomplete")
         self._accept(finals, self._quote(finals), now)
         account.is_closed = True
-        self.is_closing = True
+        self.closing = account.account_id
         if account.balance > 0:
             account.refunded += account.balance
             self.money_kind[account.account_id] = "refunded"
+
+    # Fees
+
+    def _charge_fees(self, after: int, until: int) -> None:
+        """Charge what fell due since the last line, before anything else of this one."""
+        charges = []
+        for place, account in enumerate(self.accounts.values()):
+            for name, fee in account.fixed_fees.items():
+                dues = [] if account.is_closed else fee.dues(after, until)
+                charges += [(time, place, name, amount) for time, amount in fees.charged_together(dues)]
+                fee.charged_until = dues[-1][0] if dues else fee.charged_until
+        for _, place, _, amount in sorted(charges):
+            list(self.accounts.values())[place].charge_fee(amount)
+
+    def _take_set_fee(self, order: records.SetFee, now: int) -> None:
+        account = self._account(order.account)
+        refuse_if(account.is_closed, "closed")
+        amount = refusal.money(order.amount)
+        refuse_if(amount < 0, "invalid")
+        old = account.fixed_fees.get(order.fee, fees.Fee())
+        refuse_if(old.charged_until is not None and order.start <= old.charged_until, "retroactive")
+        fee = old.changed(fees.Rate(order.start, amount, order.period))
+        dues = fee.dues(order.start - 1, now)
+        refuse_if(fee.ahead(now) > fees.MOST_AHEAD, "invalid")
+        account.refuse_unless_fits(-sum(due for _, due in dues))
+        account.fixed_fees[order.fee] = fee
+        for time, due in fees.charged_together(dues):
+            account.charge_fee(due)
+            fee.charged_until = time
 
     # Policy and control
 
@@ -336,7 +369,7 @@ class Site:
             if account_id in self.money_kind:
                 self.events.add_notice(now, account_id, self.money_kind[account_id])
             level = policy.level_passed(self.balances_before.get(account_id, 0), account.balance)
-            if level == "arrears" or (level is not None and not self.is_closing):
+            if level == "arrears" or (level is not None and self.closing != account_id):
                 self.events.add_notice(now, account_id, level)
             for meter_id in account.meters:
                 self._judge(self.meters[meter_id], account, now)

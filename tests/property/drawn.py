@@ -64,6 +64,8 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
                     "protected": ["21:00-07:30"],
                     "overdraft": random_.choice(["0", "10"]),
                 }
+            if random_.random() < 0.3:
+                yield set_fee(random_, f"A{account}")
         yield {
             "order": "install_meter",
             "meter": f"M{number}",
@@ -77,6 +79,18 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def set_fee(random_: random.Random, account: str) -> dict[str, Any]:
+    """A fee that falls due while the history goes on, some of it at once."""
+    return {
+        "order": "set_fee",
+        "fee": random_.choice(["rent", "property"]),
+        "account": account,
+        "amount": random_.choice(["0", "0.01", "3", "20"]),
+        "period": random_.choice(["month", "day"]),
+        "from": random_.choice(["2026-01-01T00:00:00+08:00", "2026-01-31T00:00:00+08:00", "2026-02-03T10:00:00+08:00"]),
+    }
+
+
 def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
     """Something the office does between batches."""
     number = random_.randrange(meters)
@@ -87,6 +101,7 @@ def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
                 "order": "set_calendar",
                 "days": {"2026-02-02": "weekend", "2026-02-07": "holiday", "2026-02-08": "workday"},
             },
+            set_fee(random_, "A0"),
             {"order": "recharge", "account": "A0", "order_id": f"X{random_.random()}", "amount": "30"},
             {
                 "order": "control",

@@ -37,6 +37,7 @@ def test_balance_is_what_came_in_less_what_went_out(worlds: list[World]) -> None
         for account in world.model.output()["accounts"].values():
             amounts = {name: Decimal(value) for name, value in account.items() if name != "closed"}
             balance = amounts["recharged"] - amounts["refunded"] + amounts["adjusted"] - amounts["deducted"]
+            balance -= amounts.get("fees", Decimal(0))
             assert amounts["balance"] == balance
             assert amounts["arrears"] == max(0, -balance)
 

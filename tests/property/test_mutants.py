@@ -87,6 +87,34 @@ MUTANTS = [
     Mutant("manual cut forgotten", (("supply.py", 'and not meter["manual"]', ""),)),
     Mutant("level passed twice", (("account.py", "if before > level >= balance:", "if level >= balance:"),)),
     Mutant(
+        "fees charged after the line",
+        (
+            (
+                "site.py",
+                "charge_due_fees(line)\n        office.carry_out(line, parsed)",
+                "office.carry_out(line, parsed)\n        charge_due_fees(line)",
+            ),
+        ),
+    ),
+    Mutant("fee charged anew", (("charging.py", "order.starts_at <= schedule", "order.starts_at < schedule"),)),
+    Mutant(
+        "rates ahead outlast a change",
+        (("fees.py", "if other.starts_at < rate.starts_at)", "if other.starts_at != rate.starts_at)"),),
+    ),
+    Mutant("fee of a closed account", (("money.py", "books.fees.stop(account)", "pass"),)),
+    Mutant("a fee is no deduction", (("charging.py", "spent=True", "spent=False"),)),
+    Mutant(
+        "compiled: a fee passed over",
+        (
+            (
+                "fold.py",
+                "min(books.supplies.ripe_at(books.clock), books.fees.next_due())",
+                "books.supplies.ripe_at(books.clock)",
+            ),
+        ),
+        PROPERTIES,
+    ),
+    Mutant(
         "compiled: no watermark",
         (("kernel.py", "newer = instant > last_at[number]", "newer = instant >= last_at[number] + 1 - 3_600_000"),),
         PROPERTIES,

@@ -19,6 +19,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "open_account": {"account": "A1"},
     "install_meter": {"meter": "M1", "account": "A1", "kind": "water", "register": "0"},
     "set_policy": {"low": ["50", "10"], "protected": ["18:00-09:30"], "auto_restore": False},
+    "set_fee": {"fee": "rent", "account": "A1", "amount": "1", "period": "day", "from": "2026-01-01T00:00:00+08:00"},
     "recharge": {"account": "A1", "order_id": "R1", "amount": "1"},
     "refund": {"account": "A1", "order_id": "F1", "amount": "1"},
     "reverse": {"account": "A1", "order_id": "V1", "of": "R1"},
