@@ -33,7 +33,7 @@ def recharge(line: Line, order: Recharge) -> None:
         channel=order.channel or "",
         operator=order.operator,
     )
-    _take(line, order, "recharge", account, amount)
+    note_taken(line, order, "recharge", account, amount)
 
 
 def refund(line: Line, order: Refund) -> None:
@@ -47,12 +47,12 @@ def refund(line: Line, order: Refund) -> None:
     if amount > line.books.accounts.balance(account):
         return line.refuse("insufficient", order.account)
     line.move(account, -amount, kind="refund", order_id=order.order_id, notice="refunded", operator=order.operator)
-    _take(line, order, "refund", account, -amount)
+    note_taken(line, order, "refund", account, -amount)
 
 
 def reverse(line: Line, order: Reverse) -> None:
     """Take back the whole of a recharge, once; the balance may go negative."""
-    if _seen(line, order, "reverse"):
+    if is_seen(line, order, "reverse"):
         return
     books = line.books
     account = books.accounts.by_id.get(order.account)
@@ -78,7 +78,7 @@ def reverse(line: Line, order: Reverse) -> None:
     )
     books.taken[order.of] = replace(taken, reversed=True)
     books.dirty_orders.add(order.of)
-    _take(line, order, "reverse", account, -taken.amount)
+    note_taken(line, order, "reverse", account, -taken.amount)
 
 
 def adjust(line: Line, order: Adjust) -> None:
@@ -90,7 +90,7 @@ def adjust(line: Line, order: Adjust) -> None:
     if amount is None or amount == 0 or not line.fits(account, amount):
         return line.refuse("invalid", order.account)
     line.move(account, amount, kind="adjustment", order_id=order.order_id, reason=order.reason, operator=order.operator)
-    _take(line, order, "adjust", account, amount)
+    note_taken(line, order, "adjust", account, amount)
 
 
 def close_account(line: Line, order: CloseAccount) -> None:
@@ -148,7 +148,7 @@ def _judge_finals(
 
 def _open_account(line: Line, order: MoneyOrder, kind: str) -> int | None:
     """The account of a new money order; None where the order was answered or refused."""
-    if _seen(line, order, kind):
+    if is_seen(line, order, kind):
         return None
     accounts = line.books.accounts
     account = accounts.by_id.get(order.account)
@@ -161,7 +161,7 @@ def _open_account(line: Line, order: MoneyOrder, kind: str) -> int | None:
     return None
 
 
-def _seen(line: Line, order: MoneyOrder, kind: str) -> bool:
+def is_seen(line: Line, order: MoneyOrder, kind: str) -> bool:
     """Answer an order whose id was taken before."""
     taken = line.books.taken.get(order.order_id)
     if taken is None:
@@ -170,6 +170,7 @@ def _seen(line: Line, order: MoneyOrder, kind: str) -> bool:
     return True
 
 
-def _take(line: Line, order: MoneyOrder, kind: str, account: int, amount: int) -> None:
+def note_taken(line: Line, order: MoneyOrder, kind: str, account: int, amount: int) -> None:
+    """Remember an order that was taken."""
     line.books.taken[order.order_id] = TakenOrder(order_digest(kind, order), kind, account, amount)
     line.books.dirty_orders.add(order.order_id)

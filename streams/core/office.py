@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from streams.core import charging, money, mounting, switching
+from streams.core import charging, money, mounting, sharing, switching
 from streams.core.account import AccountInfo, check_policy
 from streams.core.calendar import DAY_TYPES, DayType, day_start
 from streams.core.line import Line
@@ -23,6 +23,7 @@ from streams.core.orders import (
     SetFee,
     SetPolicy,
     SetTariff,
+    Share,
     Tick,
 )
 from streams.core.outcome import AccountOpened, VersionTaken
@@ -144,6 +145,7 @@ _HANDLERS: dict[type[Order], Callable[[Line, Any], None]] = {
     Refund: money.refund,
     Reverse: money.reverse,
     Adjust: money.adjust,
+    Share: sharing.share,
     CloseAccount: money.close_account,
     Control: switching.control,
 }

@@ -142,6 +142,15 @@ class Adjust(MoneyOrder):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share(MoneyOrder):
+    """`account` has the public meter; `weights` name those who pay, in the order of the line."""
+
+    amount: Quantity
+    weights: tuple[tuple[str, Quantity], ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Control(Order):
     meter: str
     action: str
@@ -294,8 +303,8 @@ def _components(value: object, field: str) -> Prices:
     )
 
 
-def _finals(value: object, field: str) -> tuple[tuple[str, Quantity], ...]:
-    return tuple((meter, _decimal(final, field)) for meter, final in _object(value, field).items())
+def _named_decimals(value: object, field: str) -> tuple[tuple[str, Quantity], ...]:
+    return tuple((name, _decimal(decimal, field)) for name, decimal in _object(value, field).items())
 
 
 Parser = Callable[[object, str], object]
@@ -335,7 +344,9 @@ _PARSERS: dict[str, Parser] = {
     "of": _text,
     "reason": _text,
     "action": _word("cut", "restore", "retain", "release"),
-    "finals": _finals,
+    "finals": _named_decimals,
+    "weights": _named_decimals,
+    "by": _word("area", "consumption", "parts"),
     "operator": _text,
 }
 """How each field is read. A field of one name is of one type in every order."""
@@ -351,6 +362,7 @@ KINDS: dict[str, type[Order]] = {
     "refund": Refund,
     "reverse": Reverse,
     "adjust": Adjust,
+    "share": Share,
     "assign_tariff": AssignTariff,
     "replace_meter": ReplaceMeter,
     "control": Control,

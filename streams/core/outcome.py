@@ -113,7 +113,7 @@ class Entry:
     at: int
     account: int
     kind: str
-    """recharge, refund, reversal, adjustment, closing_refund or fee."""
+    """recharge, refund, reversal, adjustment, closing_refund, fee or share."""
     amount: int
     balance: int
     order_id: str

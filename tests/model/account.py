@@ -67,13 +67,16 @@ class Account:
     fees: int = 0
     """What was charged in fixed fees."""
     fixed_fees: dict[str, Fee] = field(default_factory=dict)
+    shared: int = 0
+    """What it was given as the account of a public meter, less what it paid for those of others."""
     had_recharge: bool = False
+    has_paid_share: bool = False
     is_closed: bool = False
 
     @property
     def balance(self) -> int:
-        """Recharges − refunds ± adjustments − deductions − fees, always."""
-        return self.recharged - self.refunded + self.adjusted - self.deducted - self.fees
+        """Recharges − refunds ± adjustments − deductions − fees ± shares, always."""
+        return self.recharged - self.refunded + self.adjusted - self.deducted - self.fees + self.shared
 
     @property
     def arrears(self) -> int:
@@ -113,7 +116,7 @@ class Account:
 
     def is_wanted_off(self, policy: "EffectivePolicy") -> bool:
         """The balance rule: spent down to the overdraft, unless there never was a recharge or a deduction."""
-        has_spent = self.had_recharge or self.deducted > 0 or self.fees > 0
+        has_spent = self.had_recharge or self.deducted > 0 or self.fees > 0 or self.has_paid_share
         return has_spent and self.balance <= -policy.overdraft
 
 

@@ -84,6 +84,9 @@ def _change(world: World, order: dict[str, Any]) -> None:
             order["amount"] = world.luck.choice(AMOUNTS)
         case 3 if order["order"] == "recharge":
             order["channel"] = world.luck.choice(("counter", "bank"))
+        case 3 if order["order"] == "share":
+            items = list(order["weights"].items())
+            order["weights"] = dict(reversed(items))
         case _:
             order["order_id"] = world.luck.choice([other["order_id"] for other in world.money_orders])
 

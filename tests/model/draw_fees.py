@@ -1,8 +1,8 @@
-"""Random fixed fees for the generator, often at the very times at which they fall due."""
+"""Random fixed fees for the generator, often at the very times at which they fall due, and shares of public meters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.model.draw_accounts import AMOUNTS, BAD_AMOUNTS, WIDE_AMOUNTS, some_account_id
 from tests.model.texts import DAY, HOUR, local, midnight
@@ -61,3 +61,31 @@ def set_fee(world: World) -> None:
             "from": world.write_time(world.luck.choice(starts)),
         }
     )
+
+
+def share(world: World) -> None:
+    """What a public meter cost, over some of the other accounts or all; now and then over wrong ones."""
+    public = some_account_id(world)
+    others = [account_id for account_id in world.site.accounts if account_id != public]
+    if world.chance(0.9):
+        others = [each for each in others if not world.site.accounts[each].is_closed]
+    world.luck.shuffle(others)
+    if others and world.chance(0.3):
+        others.pop()
+    if world.chance(0.05):
+        others.append(world.luck.choice((public, "nobody")))
+    weights = ("0", "1", "1", "1", "1.000", "2", "3", "35.5", "20", "0.001", "999999999.999")
+    chosen = {account_id: world.luck.choice(weights) for account_id in others}
+    if chosen and world.chance(0.06):
+        chosen[world.luck.choice(others)] = world.luck.choice(("-1", "0.0001", "1000000000", "-0"))
+    amount = world.luck.choice(BAD_AMOUNTS if world.chance(0.05) else WIDE_AMOUNTS if world.chance(0.03) else AMOUNTS)
+    order: dict[str, Any] = {
+        "order": "share",
+        "account": public,
+        "order_id": world.new_id("O"),
+        "amount": amount,
+        "weights": chosen,
+        "by": world.luck.choice(("area", "consumption", "parts")),
+    }
+    world.money_orders.append(order)
+    world.write(order)

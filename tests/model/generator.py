@@ -43,6 +43,7 @@ class World:
         self.money_orders: list[Content] = []
         self.next_number = 0
         self.has_fees = self.chance(0.3)
+        self.has_shares = self.chance(0.3)
 
     @property
     def site(self) -> Site:
@@ -148,6 +149,8 @@ def draw(seed: int) -> World:
         action = world.luck.random()
         if world.has_fees and world.chance(0.08):
             draw_fees.set_fee(world)
+        elif world.has_shares and world.chance(0.08):
+            draw_fees.share(world)
         elif action < 0.51:
             _read_some(world)
         elif action < 0.65:
@@ -191,7 +194,7 @@ def _begin(world: World) -> None:
         draw_tariffs.set_tariff(world)
     if world.chance(0.3):
         draw_accounts.set_policy(world)
-    for _ in range(world.luck.choice((1, 1, 2, 3))):
+    for _ in range(world.luck.choice((2, 3, 4) if world.has_shares else (1, 1, 2, 3))):
         draw_accounts.open_account(world, is_sound=True)
         for _ in range(world.luck.choice((1, 1, 2))):
             draw_meters.install_meter(world)

@@ -176,6 +176,15 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
     "refund": (records.Refund, {**MONEY, "amount": Field(a_decimal)}),
     "reverse": (records.Reverse, {**MONEY, "of": Field(a_text)}),
     "adjust": (records.Adjust, {**MONEY, "amount": Field(a_decimal), "reason": Field(a_text)}),
+    "share": (
+        records.Share,
+        {
+            **MONEY,
+            "amount": Field(a_decimal),
+            "weights": Field(a_mapping(a_decimal)),
+            "by": Field(a_word("area", "consumption", "parts")),
+        },
+    ),
     "assign_tariff": (records.AssignTariff, {"meter": Field(a_text), "tariff": Field(a_text)}),
     "replace_meter": (
         records.ReplaceMeter,

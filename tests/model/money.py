@@ -1,8 +1,11 @@
-"""Money orders of a site: taken once by their id (Accounts, P7, P9, P11)."""
+"""Money orders of a site: taken once by their id (Accounts, P7, P9, P11), and the sharing of a public meter."""
+
+from fractions import Fraction
+from math import floor
 
 from tests.model import refusal
 from tests.model.account import Account
-from tests.model.records import Adjust, Money, Recharge, Refund, Reverse
+from tests.model.records import Adjust, Money, Recharge, Refund, Reverse, Share
 from tests.model.refusal import Refused, refuse_if
 
 
@@ -25,7 +28,9 @@ class Till:
         account = accounts[order.account]
         if isinstance(order, Reverse):
             refuse_if(order.of not in self.taken, "unknown")
-        refuse_if(account.is_closed, "closed")
+        named = order.weights if isinstance(order, Share) else {}
+        refuse_if(any(account_id not in accounts for account_id in named), "unknown")
+        refuse_if(any(each.is_closed for each in (account, *map(accounts.__getitem__, named))), "closed")
         match order:
             case Recharge():
                 kind = self._recharge(account, order)
@@ -35,6 +40,9 @@ class Till:
                 kind = self._reverse(account, order)
             case Adjust():
                 kind = self._adjust(account, order)
+            case Share():
+                self._share(account, order, [accounts[account_id] for account_id in order.weights])
+                kind = None
         self.taken[order.order_id] = order
         return kind
 
@@ -71,3 +79,28 @@ class Till:
         account.refuse_unless_fits(amount)
         account.adjusted += amount
         return None
+
+    def _share(self, account: Account, order: Share, payers: list[Account]) -> None:
+        amount = refusal.money(order.amount)
+        weights = [refusal.scaled(weight, 3, 3) for weight in order.weights.values()]
+        refuse_if(amount <= 0 or account in payers, "invalid")
+        refuse_if(any(weight < 0 for weight in weights) or not any(weights), "invalid")
+        parts = share_out(amount, weights)
+        for payer, part in zip(payers, parts, strict=True):
+            payer.refuse_unless_fits(-part)
+        account.refuse_unless_fits(amount)
+        account.shared += amount
+        for payer, part in zip(payers, parts, strict=True):
+            payer.shared -= part
+            payer.has_paid_share = payer.has_paid_share or part > 0
+
+
+def share_out(amount: int, weights: list[int]) -> list[int]:
+    """Whole parts of an amount: the floors of the exact ones, and what is left where most was cut off."""
+    exact = [Fraction(amount * weight, sum(weights)) for weight in weights]
+    parts = [floor(part) for part in exact]
+    while sum(parts) < amount:
+        # The first of those that lack most; one that got its nano-yuan lacks less than nothing.
+        lacks = [part - whole for part, whole in zip(exact, parts, strict=True)]
+        parts[lacks.index(max(lacks))] += 1
+    return parts

@@ -125,6 +125,17 @@ class Adjust:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Two with the same weights are equal whatever their order; `weights` still has that of the line."""
+
+    account: str
+    order_id: str
+    amount: Fraction
+    weights: dict[str, Fraction]
+    by: str
+
+
+@dataclass(frozen=True)
 class AssignTariff:
     meter: str
     tariff: str
@@ -169,7 +180,7 @@ class Reading:
     supply: str | None
 
 
-Money = Recharge | Refund | Reverse | Adjust
+Money = Recharge | Refund | Reverse | Adjust | Share
 Record = (
     SetTariff
     | SetCalendar

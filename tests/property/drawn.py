@@ -102,6 +102,14 @@ def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
                 "days": {"2026-02-02": "weekend", "2026-02-07": "holiday", "2026-02-08": "workday"},
             },
             set_fee(random_, "A0"),
+            {
+                "order": "share",
+                "account": "A0",
+                "order_id": f"S{random_.random()}",
+                "amount": random_.choice(["10", "0.01", "33.33"]),
+                "weights": {"A1": random_.choice(["0", "1", "2.5"]), "A2": "1"},
+                "by": "area",
+            },
             {"order": "recharge", "account": "A0", "order_id": f"X{random_.random()}", "amount": "30"},
             {
                 "order": "control",

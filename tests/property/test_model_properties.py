@@ -37,9 +37,15 @@ def test_balance_is_what_came_in_less_what_went_out(worlds: list[World]) -> None
         for account in world.model.output()["accounts"].values():
             amounts = {name: Decimal(value) for name, value in account.items() if name != "closed"}
             balance = amounts["recharged"] - amounts["refunded"] + amounts["adjusted"] - amounts["deducted"]
-            balance -= amounts.get("fees", Decimal(0))
+            balance += amounts.get("shared", Decimal(0)) - amounts.get("fees", Decimal(0))
             assert amounts["balance"] == balance
             assert amounts["arrears"] == max(0, -balance)
+
+
+def test_shares_of_a_site_sum_to_nothing(worlds: list[World]) -> None:
+    for world in worlds:
+        for site in world.model.sites.values():
+            assert sum(account.shared for account in site.accounts.values()) == 0
 
 
 def test_deductions_of_an_account_are_the_amounts_of_its_meters(worlds: list[World]) -> None:

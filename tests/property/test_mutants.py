@@ -103,6 +103,14 @@ MUTANTS = [
     ),
     Mutant("fee of a closed account", (("money.py", "books.fees.stop(account)", "pass"),)),
     Mutant("a fee is no deduction", (("charging.py", "spent=True", "spent=False"),)),
+    Mutant("share rounded down", (("sharing.py", "parts[place] += 1", "parts[place] += 0"),)),
+    Mutant(
+        "share's remainder to the first listed",
+        (("sharing.py", "-(amount * weights[place] % whole)", "place"),),
+    ),
+    Mutant("share paid to itself", (("sharing.py", " or public in numbers", ""),)),
+    Mutant("share of a closed account", (("sharing.py", "in (public, *numbers)", "in (public,)"),)),
+    Mutant("a share is no deduction", (("sharing.py", "spent=moved < 0", "spent=False"),)),
     Mutant(
         "compiled: a fee passed over",
         (

@@ -41,6 +41,12 @@ def reading(text: str) -> str:
     return order(f'"reading": {{{text}}}')
 
 
+def share(**fields: object) -> str:
+    """A sound share but for these fields."""
+    sound = {"account": "A1", "order_id": "S1", "amount": "1", "weights": {"A2": "1"}, "by": "area"}
+    return order(json.dumps({"order": "share", **sound, **fields})[1:-1])
+
+
 SOUND = '"meter": "M1", "register": "1", "read_at": "2026-01-05T09:00:00+08:00"'
 CASES = [
     ("not-json", "{", ""),
@@ -110,6 +116,24 @@ CASES = [
         "amount",
     ),
     ("decimal-of-other-digits", order('"order": "refund", "account": "A1", "order_id": "R", "amount": "١"'), "amount"),
+    (
+        "fee-of-a-week",
+        order(
+            '"order": "set_fee", "fee": "rent", "account": "A1", "amount": "1", "period": "week",'
+            ' "from": "2026-01-05T09:00:00Z"'
+        ),
+        "period",
+    ),
+    (
+        "fee-from-a-bare-day",
+        order('"order": "set_fee", "fee": "f", "account": "A1", "amount": "1", "period": "day", "from": "2026-01-05"'),
+        "from",
+    ),
+    ("weights-of-wrong-type", share(weights=["A2"]), "weights"),
+    ("weight-number", share(weights={"A2": 1}), "weights"),
+    ("weight-no-decimal", share(weights={"A2": "1/2"}), "weights"),
+    ("weight-of-nobody", share(weights={"": "1"}), "weights"),
+    ("share-by-floor", share(by="floor"), "by"),
     ("account-of-another-site", order('"site": "S2", "order": "open_account", "account": "A1"'), "account"),
 ]
 

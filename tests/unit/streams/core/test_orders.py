@@ -24,6 +24,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "refund": {"account": "A1", "order_id": "F1", "amount": "1"},
     "reverse": {"account": "A1", "order_id": "V1", "of": "R1"},
     "adjust": {"account": "A1", "order_id": "J1", "amount": "-1", "reason": "text"},
+    "share": {"account": "A1", "order_id": "S1", "amount": "1", "weights": {"A2": "1"}, "by": "area"},
     "assign_tariff": {"meter": "M1", "tariff": "E1"},
     "replace_meter": {"meter": "M1", "final": "1", "new_meter": "M2", "register": "0"},
     "control": {"meter": "M1", "action": "cut"},
