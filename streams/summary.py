@@ -28,11 +28,12 @@ _MOVED = {
     "reversal": ("adjusted", 1),
     "adjustment": ("adjusted", 1),
     "fee": ("fees", -1),
+    "service_fee": ("service_fees", -1),
     "share": ("shared", 1),
 }
 """Under which sum an entry counts, and its sign there."""
 _ALWAYS = ("recharged", "refunded", "adjusted")
-_WHERE_USED = ("fees", "shared")
+_WHERE_USED = ("fees", "service_fees", "shared")
 """Sums that are shown only where they are not 0."""
 
 

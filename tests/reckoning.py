@@ -14,10 +14,15 @@ from tests.ledger_history import History
 NOT_ACCEPTED = Flag.DUPLICATE | Flag.CONFLICT | Flag.LATE | Flag.BACKWARDS | Flag.IMPLAUSIBLE | Flag.PRICED_LATE
 SUM_OF = {
     "recharge": ("recharged", 1),
+    "sale": ("recharged", 1),
     "refund": ("refunded", -1),
     "closing_refund": ("refunded", -1),
     "adjustment": ("adjusted", 1),
     "reversal": ("adjusted", 1),
+    "opening": ("adjusted", 1),
+    "service_fee": ("service_fees", -1),
+    "fee": ("fees", -1),
+    "share": ("shared", 1),
 }
 
 
@@ -34,11 +39,15 @@ class Account:
     recharged: int = 0
     refunded: int = 0
     adjusted: int = 0
+    service_fees: int = 0
+    fees: int = 0
+    shared: int = 0
     deducted: int = 0
 
     @property
     def closing(self) -> int:
-        return self.opening + self.recharged - self.refunded + self.adjusted - self.deducted
+        came = self.recharged - self.refunded + self.adjusted + self.shared
+        return self.opening + came - self.service_fees - self.fees - self.deducted
 
 
 @dataclass(slots=True)

@@ -36,6 +36,8 @@ SELECT sum(rows), count(), countIf(what != ''), groupArrayIf({SHOWN})((site, ord
 FROM
 (
     SELECT toString(entries.site) AS site, order_id, count() AS rows, multiIf(
+            any(kind) = 'share' AND uniqExact(kind) = 1 AND uniqExact(entries.account) = rows,
+                sum(toInt128(amount_nano)) = 0 ? '' : 'its parts do not sum up to what was shared',
             rows > 1, concat('booked ', toString(rows), ' times'),
             any(kind) = 'reversal' AND any(reversed.account) != any(entries.account), 'reverses no recharge of it',
             any(kind) = 'reversal' AND any(reversed.amount) != -any(amount_nano), 'reverses another amount',
@@ -52,27 +54,54 @@ FROM
         WHERE recharged.site IN %(sites)s AND recharged.kind = 'recharge' GROUP BY site, id
     ) AS reversed ON entries.site = reversed.site AND entries.reverses = reversed.id
     WHERE order_id != ''
-    GROUP BY site, order_id
+    -- A fixed fee is named after its due time, in each account that pays it.
+    GROUP BY site, order_id, kind = 'fee' ? account : '', kind = 'fee'
+)
+"""
+
+_SERVICE_FEES: Final = f"""
+SELECT sum(rows), count(), countIf(what != ''), groupArrayIf({SHOWN})((site, of, what), what != '')
+FROM
+(
+    SELECT toString(entries.site) AS site, of, countIf(kind = 'service_fee') AS rows, multiIf(
+            countIf(kind IN ('recharge', 'sale')) != 1, 'has a service fee, but was not sold once',
+            uniqExact(entries.account) != 1, 'has a service fee of another account',
+            countIf(kind = 'service_fee' AND amount_nano < 0) != 1, 'has its service fee taken more than once',
+            sumIf(amount_nano, kind = 'service_fee') < -sumIf(amount_nano, kind IN ('recharge', 'sale')),
+                'has a service fee of more than itself',
+            countIf(kind = 'reversal') = 0 AND rows != 1, 'has its service fee given back, but was not reversed',
+            countIf(kind = 'reversal') = 1 AND sumIf(amount_nano, kind = 'service_fee') != 0,
+                'has its service fee not given back as it was taken',
+            '') AS what
+    FROM
+    (
+        SELECT site, account, kind, amount_nano, kind IN ('recharge', 'sale') ? order_id : of AS of
+        FROM entries
+        WHERE site IN %(sites)s AND {{finished}} AND kind IN ('recharge', 'sale', 'service_fee', 'reversal')
+    ) AS entries
+    GROUP BY site, of HAVING rows > 0
 )
 """
 
 
 def check_balances(scope: Scope) -> Check:
-    """Recharges - refunds ± adjustments - deductions are the balance, and each row's balance follows from the last."""
+    """Entries - deductions are the balance, and each row's balance follows from the last."""
     findings = []
     for sites in scope.groups():
         ((rows, keys, wrong, faults),) = scope.ask(_BALANCES, sites=sites)
         findings.append(Finding(rows, keys, wrong, tuple(_balance_fault(*fault) for fault in faults)))
-    return gather("balances", "recharges - refunds ± adjustments ± reversals - deductions = balance", findings)
+    return gather("balances", "recharges - refunds ± adjustments ± shares - fees - deductions = balance", findings)
 
 
 def check_orders(scope: Scope) -> Check:
-    """No order moved money twice, and a reversal takes back the whole of one recharge, once."""
+    """No order moved money twice, a reversal takes back the whole of one recharge, once, with its service fee, and the
+    parts of a share sum up."""
     findings = []
     for sites in scope.groups():
-        ((rows, keys, wrong, faults),) = scope.ask(_ORDERS, sites=sites)
-        found = tuple(Fault(f"site {site}, order {order_id}", what) for site, order_id, what in faults)
-        findings.append(Finding(rows, keys, wrong, found))
+        for question in (_ORDERS, _SERVICE_FEES):
+            ((rows, keys, wrong, faults),) = scope.ask(question, sites=sites)
+            found = tuple(Fault(f"site {site}, order {order_id}", what) for site, order_id, what in faults)
+            findings.append(Finding(rows, keys, wrong, found))
     return gather("orders", "an order moves money once; a reversal is the whole of one recharge", findings)
 
 

@@ -55,11 +55,14 @@ def draw_energy_and_finance(frame: pd.DataFrame) -> Figure:
     """Above: what came in and was deducted, and the balances before and after; below: electricity, and water."""
     sites = frame[frame["level"] == "site"]
     made, (money, electricity, water) = figure(3, title="Energy and finance by site", height=3.2)
-    names = ("opening", "recharged", "refunded", "adjusted", "deducted", "closing")
+    rare = [name for name in ("refunded", "adjusted", "service_fees", "fees", "shared") if sites[f"{name}_nano"].any()]
+    names = ("opening", "recharged", *rare, "deducted", "closing")
     width = 0.8 / len(names)
     for number, name in enumerate(names):
         at = [place + (number - (len(names) - 1) / 2) * width for place in range(len(sites))]
-        money.bar(at, amounts(list(sites[f"{name}_nano"]), _YUAN), width, label=name, color=COLOURS[number])
+        money.bar(
+            at, amounts(list(sites[f"{name}_nano"]), _YUAN), width, label=name.replace("_", " "), color=COLOURS[number]
+        )
     if sites.empty:
         empty(money)
     else:

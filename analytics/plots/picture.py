@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-COLOURS: Final = ("#2f6690", "#d98324", "#4a8c4f", "#a23e48", "#7a6c9d", "#8c7a5b", "#5aa9a3", "#777777")
+COLOURS: Final = ("#2f6690", "#d98324", "#4a8c4f", "#a23e48", "#7a6c9d", "#8c7a5b", "#5aa9a3", "#777777", "#b8a83a")
 _CHINESE: Final = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "SimHei")
 _DPI: Final = 120
 _UPRIGHT: Final = 6

@@ -28,23 +28,32 @@ COLUMNS: Final = (
     "recharged_nano",
     "refunded_nano",
     "adjusted_nano",
+    "service_fees_nano",
+    "fees_nano",
+    "shared_nano",
     "deducted_nano",
     "closing_nano",
 )
 MONEY: Final = tuple(name for name in COLUMNS if name.endswith("_nano"))
+SIGNS: Final = dict(zip(MONEY, (1, 1, -1, 1, -1, -1, 1, -1, -1), strict=True))
+"""By these signs an account's money adds up to 0: its closing balance is what all others come to."""
 _MOVED: Final = MONEY[1:-1]
 _SUMMED: Final = ("electricity_milli", "water_milli", *MONEY)
 
 _ACCOUNTS: Final = """
-SELECT toString(a.site), a.account, opening, recharged, refunded, adjusted, deducted, closing
+SELECT toString(a.site), a.account, opening, recharged, refunded, adjusted, service_fees, fees, shared, deducted,
+    closing
 FROM (SELECT DISTINCT site, account FROM accounts WHERE {site} AND at < %(end)s) AS a
 LEFT JOIN
 (
     SELECT site, account,
         argMaxIf(balance_nano, place, at < %(first)s) AS opening,
-        sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'recharge') AS recharged,
+        sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('recharge', 'sale')) AS recharged,
         -sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('refund', 'closing_refund')) AS refunded,
-        sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('adjustment', 'reversal')) AS adjusted,
+        sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('adjustment', 'reversal', 'opening')) AS adjusted,
+        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'service_fee') AS service_fees,
+        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'fee') AS fees,
+        sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'share') AS shared,
         -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'deduction') AS deducted,
         argMax(balance_nano, place) AS closing
     FROM movements WHERE {site} AND at < %(end)s GROUP BY site, account
@@ -115,8 +124,8 @@ def energy_and_finance(question: Question) -> pd.DataFrame:
 def printed(frame: pd.DataFrame) -> pd.DataFrame:
     """The report in whole cents (`_cents` for `_nano`), so that what is printed adds up as printed.
 
-    Balances and refunds are rounded to the cent, halves up; recharges and adjustments are whole cents anyway. An
-    account's deduction is what ties them: opening + recharged - refunded + adjusted - closing. That is its exact
+    Balances and refunds are rounded to the cent, halves up; all else but deductions is whole cents anyway. An
+    account's deduction is what ties them: opening + all that came in - all that went out - closing. That is its exact
     deduction rounded down or up, never more than a cent off, 0 where nothing was deducted, and the deductions of
     neighbouring periods add up to that of both together, since one period's closing is the next one's opening. An
     account's meters share its cents, each rounded down or up. Totals are sums of what is printed above them.
@@ -142,13 +151,12 @@ def printed(frame: pd.DataFrame) -> pd.DataFrame:
 def _round_account(account: dict[Any, Any]) -> None:
     for name in MONEY:
         account[name] = cents(account[name])
-    account["deducted_nano"] = (
-        account["opening_nano"]
-        + account["recharged_nano"]
-        - account["refunded_nano"]
-        + account["adjusted_nano"]
-        - account["closing_nano"]
-    )
+    account["deducted_nano"] += _off(account)
+
+
+def _off(account: dict[Any, Any]) -> int:
+    """By how much an account's money does not add up."""
+    return sum(sign * account[name] for name, sign in SIGNS.items())
 
 
 def _families(rows: Sequence[dict[Any, Any]]) -> Iterator[tuple[dict[Any, Any], list[dict[Any, Any]]]]:
@@ -206,9 +214,8 @@ def _account_row(key: tuple[str, str], sums: Sequence[int], meters: Sequence[dic
 
 
 def _check_account(row: dict[str, Any], meters: Sequence[dict[str, Any]]) -> None:
-    opening, recharged, refunded, adjusted, deducted, closing = (row[name] for name in MONEY)
-    off = opening + recharged - refunded + adjusted - deducted - closing
-    unmetered = deducted - sum(meter["deducted_nano"] for meter in meters)
+    off = _off(row)
+    unmetered = row["deducted_nano"] - sum(meter["deducted_nano"] for meter in meters)
     if off or unmetered:
         raise TieError(
             f"site {row['site']}, account {row['account']}: {yuan(off or unmetered)} yuan do not tie; "

@@ -27,7 +27,7 @@ _ENTRIES: Final = """
 SELECT toString(site), toString(kind), amount_nano, toUnixTimestamp64Milli(at), toString(account), order_id, of,
     toString(channel), toString(operator), reason
 FROM entries WHERE {site} AND at >= %(first)s AND at < %(end)s
-ORDER BY site, posting_offset, source, offset, line
+ORDER BY site, posting_offset, source, offset, line, nth
 """
 
 
@@ -36,7 +36,7 @@ def sales(question: Question) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS`. Level entry: a row for each, in the ledger's order; level site: number and sum by site and
-        kind (recharge, refund, reversal, adjustment, closing_refund); level group: by kind. Amounts are as they
+        kind (as in `streams.core.outcome.Entry`); level group: by kind. Amounts are as they
         change the balance.
     """
     rows: list[dict[str, Any]] = [

@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 from clickhouse_driver import Client
 
 from infra.clock import load_clock
-from infra.demo.evidence.tables import ORDER
 from infra.demo.move_in import Order, initial_orders
 from infra.demo.snapshot import Accounts, Deduction, Snapshot, Switch
 from infra.endpoints import clickhouse_url
@@ -25,8 +24,7 @@ RATE_SAMPLES: Final = 10
 _BALANCES: Final = (
     "SELECT countIf(balance > low), countIf(balance BETWEEN 0 AND low), countIf(balance < 0) FROM ("
     "SELECT argMax(balance_nano, place) AS balance, transform(site, %(sites)s, %(levels)s, %(usual)s) AS low FROM ("
-    f"SELECT site, account, balance_nano, tuple({ORDER}) AS place FROM readings UNION ALL "
-    f"SELECT site, account, balance_nano, tuple({ORDER}) AS place FROM entries) GROUP BY site, account)"
+    "SELECT site, account, balance_nano, place FROM movements) GROUP BY site, account)"
 )
 _METERS_OFF: Final = (
     "SELECT countIf(last = 'cut') FROM (SELECT argMax(action, sequence) AS last FROM commands GROUP BY site, meter)"

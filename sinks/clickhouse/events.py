@@ -95,6 +95,7 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
                 "channel": item.channel,
                 "reason": item.reason,
                 "operator": item.operator,
+                "nth": item.nth,
             },
         ),
         "commands": table(

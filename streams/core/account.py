@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from streams.core.growing import GrowingRows
 from streams.core.localtime import MinuteRange
 from streams.core.orders import MoneyOrder, SetPolicy
-from streams.core.units import MONEY_MAX, NANO_PER_YUAN
+from streams.core.units import MONEY_MAX, NANO_PER_CENT, NANO_PER_YUAN
+
+SERVICE_FEE_PLACES = 4
+SERVICE_FEE_WHOLE = 1_000_000
+"""100 percent."""
 
 ACCOUNT = np.dtype([("balance", "<i8"), ("spent", "u1"), ("reserved", "u1", (7,))])
 """What every deduction changes: the balance in nano-yuan, and whether there was ever a recharge or a deduction."""
@@ -28,10 +32,17 @@ class Policy:
     overdraft: int = 0
     protected: tuple[MinuteRange, ...] = ()
     auto_restore: bool = True
+    service_fee: int = 0
+    """Of what is sold, ten-thousandths of a percent."""
 
     def protects(self, minute: int) -> bool:
         """Whether nothing is cut for arrears in this local minute of the day."""
         return any(span.covers(minute) for span in self.protected)
+
+    def service_fee_on(self, amount: int) -> int:
+        """What is taken of a sale of whole cents, nano-yuan: to the cent, halves up, so that a receipt is exact."""
+        cents = amount // NANO_PER_CENT
+        return (cents * self.service_fee + SERVICE_FEE_WHOLE // 2) // SERVICE_FEE_WHOLE * NANO_PER_CENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class PolicyChange:
     overdraft: int | None = None
     protected: tuple[MinuteRange, ...] | None = None
     auto_restore: bool | None = None
+    service_fee: int | None = None
 
     def over(self, policy: Policy) -> Policy:
         """The policy with these fields in place of its own."""
@@ -57,6 +69,7 @@ class PolicyChange:
             "overdraft": self.overdraft,
             "protected": self.protected,
             "auto_restore": self.auto_restore,
+            "service_fee": self.service_fee,
         }
         return {name: value for name, value in every.items() if value is not None}
 
@@ -71,16 +84,21 @@ def check_policy(order: SetPolicy) -> PolicyChange | None:
         first, second = values
         if first is None or second is None or not first >= second >= 0:
             return None
-        low = (first * (NANO_PER_YUAN // 100), second * (NANO_PER_YUAN // 100))
+        low = (first * NANO_PER_CENT, second * NANO_PER_CENT)
     overdraft = None
     if order.overdraft is not None:
         cents = order.overdraft.scaled(2)
         if cents is None or cents < 0:
             return None
-        overdraft = cents * (NANO_PER_YUAN // 100)
+        overdraft = cents * NANO_PER_CENT
     if any(start == end for start, end in order.protected or ()):
         return None
-    return PolicyChange(low, overdraft, order.protected, order.auto_restore)
+    service_fee = None
+    if order.service_fee_percent is not None:
+        service_fee = order.service_fee_percent.scaled(SERVICE_FEE_PLACES)
+        if service_fee is None or not 0 <= service_fee <= SERVICE_FEE_WHOLE:
+            return None
+    return PolicyChange(low, overdraft, order.protected, order.auto_restore, service_fee)
 
 
 def policy_record(change: PolicyChange) -> dict[str, Any]:
@@ -90,6 +108,7 @@ def policy_record(change: PolicyChange) -> dict[str, Any]:
         "overdraft": change.overdraft,
         "protected": change.protected and [list(span) for span in change.protected],
         "auto_restore": change.auto_restore,
+        "service_fee": change.service_fee,
     }
 
 
@@ -101,6 +120,7 @@ def policy_of(record: dict[str, Any]) -> PolicyChange:
         overdraft=record["overdraft"],
         protected=None if protected is None else tuple(MinuteRange(span) for span in protected),
         auto_restore=record["auto_restore"],
+        service_fee=record.get("service_fee"),
     )
 
 
@@ -202,6 +222,8 @@ class TakenOrder:
     account: int
     amount: int
     reversed: bool = False
+    service_fee: int = 0
+    """What was taken of a recharge."""
 
 
 def order_digest(kind: str, order: MoneyOrder) -> str:

@@ -25,8 +25,7 @@ class Line:
         """The account that this line closes, which is given neither low1 nor low2 (P29)."""
         self.rows = 0
         """Rows given out so far: those of an order count on from its position, so that each has its own."""
-        self.entries = 0
-        """Entries given out so far."""
+        self._entries = 0
         self._before: dict[int, int] = {}
         self._money: dict[int, str] = {}
         self._ordered: dict[int, Switching] = {}
@@ -69,10 +68,22 @@ class Line:
         """Enter a movement of money other than a deduction."""
         self.touch(account)
         balance = self.books.accounts.post(account, amount, spent=spent)
-        # A line's entries count on from its position, so that their order is seen and each has a place of its own.
-        position = replace(self.position, line=self.position.line + self.entries)
-        self.entries += 1
-        entry = Entry(position, self.at, account, kind, amount, balance, order_id, of, channel, reason, operator or "")
+        entry = Entry(
+            # Among deductions its place is before the next row, so that balances can be followed row by row.
+            replace(self.position, line=self.position.line + self.rows),
+            self.at,
+            account,
+            kind,
+            amount,
+            balance,
+            order_id,
+            of,
+            channel,
+            reason,
+            operator or "",
+            nth=self._entries,
+        )
+        self._entries += 1
         self.books.journal.entries.append(entry)
         if notice:
             self._money[account] = notice

@@ -33,7 +33,9 @@ def recharge(line: Line, order: Recharge) -> None:
         channel=order.channel or "",
         operator=order.operator,
     )
-    note_taken(line, order, "recharge", account, amount)
+    fee = line.books.accounts.policies[account].service_fee_on(amount)
+    take_service_fee(line, account, fee, of=order.order_id, operator=order.operator)
+    note_taken(line, order, "recharge", account, amount, service_fee=fee)
 
 
 def refund(line: Line, order: Refund) -> None:
@@ -76,6 +78,7 @@ def reverse(line: Line, order: Reverse) -> None:
         of=order.of,
         operator=order.operator,
     )
+    take_service_fee(line, account, -taken.service_fee, of=order.of, operator=order.operator)
     books.taken[order.of] = replace(taken, reversed=True)
     books.dirty_orders.add(order.of)
     note_taken(line, order, "reverse", account, -taken.amount)
@@ -170,7 +173,14 @@ def is_seen(line: Line, order: MoneyOrder, kind: str) -> bool:
     return True
 
 
-def note_taken(line: Line, order: MoneyOrder, kind: str, account: int, amount: int) -> None:
+def take_service_fee(line: Line, account: int, fee: int, *, of: str, operator: str | None) -> None:
+    """Take the service fee of a sale from its account, or give it back (below 0) with the sale."""
+    if fee:
+        line.move(account, -fee, kind="service_fee", order_id="", of=of, operator=operator)
+
+
+def note_taken(line: Line, order: MoneyOrder, kind: str, account: int, amount: int, *, service_fee: int = 0) -> None:
     """Remember an order that was taken."""
-    line.books.taken[order.order_id] = TakenOrder(order_digest(kind, order), kind, account, amount)
+    taken = TakenOrder(order_digest(kind, order), kind, account, amount, service_fee=service_fee)
+    line.books.taken[order.order_id] = taken
     line.books.dirty_orders.add(order.order_id)

@@ -102,6 +102,7 @@ class SetPolicy(Order):
     overdraft: Quantity | None = None
     protected: tuple[MinuteRange, ...] | None = None
     auto_restore: bool | None = None
+    service_fee_percent: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +335,7 @@ _PARSERS: dict[str, Parser] = {
     "template": _text,
     "low": _decimals,
     "overdraft": _decimal,
+    "service_fee_percent": _decimal,
     "protected": _ranges,
     "auto_restore": _truth,
     "fee": _text,

@@ -106,23 +106,26 @@ PIECE = np.dtype(
 class Entry:
     """A movement of money other than a deduction: `amount` nano-yuan as it changes the balance.
 
-    The entries of a line are in order by their positions' `line`, which counts on from the line's own.
+    It comes before the reading row of its position's `line` and behind those before that; `nth` counts the entries of
+    one line of input.
     """
 
     position: Position
     at: int
     account: int
     kind: str
-    """recharge, refund, reversal, adjustment, closing_refund, fee or share."""
+    """recharge, refund, reversal, adjustment, closing_refund, fee, service_fee or share."""
     amount: int
     balance: int
     order_id: str
     of: str = ""
-    """The recharge that a reversal takes back; of several due times of a fee in one, the id of the first."""
+    """The recharge that a reversal takes back, or that a service fee is of; the first id of several due times of a fee
+    in one entry."""
     channel: str = ""
     reason: str = ""
     operator: str = ""
     """Who gave the order."""
+    nth: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ def _order_record(order: TakenOrder) -> dict[str, Any]:
         "account": order.account,
         "amount": order.amount,
         "reversed": order.reversed,
+        "service_fee": order.service_fee,
     }
 
 

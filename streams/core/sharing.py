@@ -11,7 +11,7 @@ from dataclasses import replace
 from streams.core.line import Line
 from streams.core.money import is_seen, note_taken
 from streams.core.orders import Share
-from streams.core.units import money_nano
+from streams.core.units import NANO_PER_CENT, money_nano
 
 _WEIGHT_PLACES = 3
 
@@ -33,7 +33,8 @@ def share(line: Line, order: Share) -> None:
     amount, weights = money_nano(order.amount), _weights(order)
     if amount is None or amount <= 0 or weights is None or public in numbers:
         return line.refuse("invalid", order.account)
-    parts = share_out(amount, weights)
+    # Whole cents, as on everybody's bill.
+    parts = [part * NANO_PER_CENT for part in share_out(amount // NANO_PER_CENT, weights)]
     moves = [(public, amount), *((number, -part) for number, part in zip(numbers, parts, strict=True) if part)]
     if not all(line.fits(number, moved) for number, moved in moves):
         return line.refuse("invalid", order.account)

@@ -112,6 +112,7 @@ PRICED_WHOLLY = (
     "(partition, source, offset, line) IN (SELECT partition, source, offset, line FROM readings"
     " WHERE version = 65535 AND consumption_milli > 0 AND bitAnd(flags, 64 + 128) = 0)"
 )
+REVERSED = "kind = 'recharge' AND (site, order_id) IN (SELECT site, of FROM entries WHERE kind = 'reversal')"
 GONE: Final = ""
 
 
@@ -140,7 +141,14 @@ GONE: Final = ""
         pytest.param(
             "pieces", PRICED_WHOLLY, "quantity_milli + 1 AS quantity_milli", {"pieces", "prices"}, id="piece-Wh"
         ),
-        pytest.param("entries", "kind = 'recharge'", GONE, {"rows", "balances"}, id="recharge-gone"),
+        pytest.param("entries", REVERSED, GONE, {"rows", "balances", "orders"}, id="recharge-gone"),
+        pytest.param("entries", "kind = 'fee'", "amount_nano - 1 AS amount_nano", {"balances"}, id="fee"),
+        pytest.param("entries", "kind = 'share'", "amount_nano - 1 AS amount_nano", {"balances", "orders"}, id="share"),
+        pytest.param("entries", "kind = 'share'", GONE, {"rows", "orders"}, id="share-gone"),
+        pytest.param("entries", "kind = 'service_fee'", "'nothing' AS of", {"orders"}, id="service-fee-of-nothing"),
+        pytest.param(
+            "entries", "kind = 'service_fee'", "-amount_nano AS amount_nano", {"balances", "orders"}, id="service-fee"
+        ),
         pytest.param("entries", "kind = 'adjustment'", "amount_nano + 1 AS amount_nano", {"balances"}, id="adjustment"),
         pytest.param("entries", "kind = 'reversal'", "'nothing' AS of", {"orders"}, id="reversal-of-nothing"),
         pytest.param("entries", "kind = 'reversal'", "amount_nano - 1 AS amount_nano", {"orders"}, id="reversal-more"),

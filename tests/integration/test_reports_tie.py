@@ -77,6 +77,9 @@ def test_accounts_and_meters_are_as_reckoned(world: World, period: Period) -> No
                 money.recharged,
                 money.refunded,
                 money.adjusted,
+                money.service_fees,
+                money.fees,
+                money.shared,
                 money.deducted,
                 money.closing,
             ], (site, name)
@@ -95,7 +98,7 @@ def test_the_slow_model_agrees(world: World) -> None:
         of_seed = {name: row for (site, name), row in accounts.items() if site.startswith(prefix)}
         assert of_seed.keys() == output["accounts"].keys()
         for name, told in output["accounts"].items():
-            sums = {column: nano(told[column.removesuffix("_nano")]) for column in MONEY[1:-1]}
+            sums = {column: nano(told.get(column.removesuffix("_nano"), "0")) for column in MONEY[1:-1]}
             assert sums == {column: of_seed[name][column] for column in sums}, (prefix, name)
             assert of_seed[name]["closing_nano"] == nano(told["balance"])
         used = {
@@ -122,8 +125,10 @@ def test_what_is_printed_adds_up_as_printed(world: World, period: Period) -> Non
     names = [name.replace("_nano", "_cents") for name in MONEY]
     for level in ("account", "site", "group"):
         for row in records(shown, level):
-            opening, recharged, refunded, adjusted, deducted, closing = (row[name] for name in names)
-            assert opening + recharged - refunded + adjusted - deducted == closing, row
+            opening, recharged, refunded, adjusted, service_fees, fees, shared, deducted, closing = (
+                row[name] for name in names
+            )
+            assert opening + recharged - refunded + adjusted - service_fees - fees + shared - deducted == closing, row
     for name in names:
         (group,) = records(shown, "group")
         accounts, sites = ([row[name] for row in records(shown, level)] for level in ("account", "site"))
@@ -153,7 +158,7 @@ def test_printed_periods_follow_on(world: World) -> None:
     )
     for key, row in first.items():
         assert row["closing_cents"] == second[key]["opening_cents"]
-        for name in ("recharged_cents", "refunded_cents", "adjusted_cents", "deducted_cents"):
+        for name in (name.replace("_nano", "_cents") for name in MONEY[1:-1]):
             assert row[name] + second[key][name] == both[key][name], key
 
 
@@ -211,8 +216,9 @@ def test_daily_usage_is_as_reckoned(world: World) -> None:
 def test_days_of_accounts_and_meters_are_as_reckoned(world: World) -> None:
     """Every day's opening is the day's before closing, and both are what a report of that day says."""
     found = world.client.execute(
-        "SELECT site, account, day, opening_nano, recharged_nano, refunded_nano, adjusted_nano, deducted_nano,"
-        " closing_nano FROM account_day ORDER BY site, account, day"
+        "SELECT site, account, day, opening_nano, recharged_nano, refunded_nano, adjusted_nano,"
+        " service_fees_nano, fees_nano, shared_nano, deducted_nano, closing_nano"
+        " FROM account_day ORDER BY site, account, day"
     )
     reckoned: dict[tuple[str, date], reckoning.Reckoned] = {}
     for site, account, day, *sums in found:
@@ -225,6 +231,9 @@ def test_days_of_accounts_and_meters_are_as_reckoned(world: World) -> None:
             money.recharged,
             money.refunded,
             money.adjusted,
+            money.service_fees,
+            money.fees,
+            money.shared,
             money.deducted,
             money.closing,
         ]

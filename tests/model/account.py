@@ -18,6 +18,8 @@ class Policy:
     overdraft: int | None = None
     protected: tuple[DayRange, ...] | None = None
     auto_restore: bool | None = None
+    service_fee: Fraction | None = None
+    """Of 1."""
 
     def over(self, other: "Policy") -> "Policy":
         """This policy where it has a field, the other one where it has none."""
@@ -26,10 +28,13 @@ class Policy:
             overdraft=other.overdraft if self.overdraft is None else self.overdraft,
             protected=other.protected if self.protected is None else self.protected,
             auto_restore=other.auto_restore if self.auto_restore is None else self.auto_restore,
+            service_fee=other.service_fee if self.service_fee is None else self.service_fee,
         )
 
 
-NEW_SITE = Policy(low=(20 * refusal.NANO, 5 * refusal.NANO), overdraft=0, protected=(), auto_restore=True)
+NEW_SITE = Policy(
+    low=(20 * refusal.NANO, 5 * refusal.NANO), overdraft=0, protected=(), auto_restore=True, service_fee=Fraction(0)
+)
 
 
 def build_policy(order: SetPolicy) -> Policy:
@@ -42,7 +47,15 @@ def build_policy(order: SetPolicy) -> Policy:
     overdraft = None if order.overdraft is None else refusal.money(order.overdraft)
     refuse_if(overdraft is not None and overdraft < 0, "invalid")
     refuse_if(any(day_range.is_empty for day_range in order.protected or ()), "invalid")
-    return Policy(low, overdraft, order.protected, order.auto_restore)
+    return Policy(low, overdraft, order.protected, order.auto_restore, _build_service_fee(order.service_fee_percent))
+
+
+def _build_service_fee(percent: Fraction | None) -> Fraction | None:
+    if percent is None:
+        return None
+    refusal.scaled(percent, 4, 4)
+    refuse_if(not 0 <= percent <= 100, "invalid")
+    return percent / 100
 
 
 def _build_low(values: tuple[Fraction, ...]) -> tuple[int, int]:
@@ -67,6 +80,8 @@ class Account:
     fees: int = 0
     """What was charged in fixed fees."""
     fixed_fees: dict[str, Fee] = field(default_factory=dict)
+    service_fees: int = 0
+    """What was taken of recharges, less what came back with reversals."""
     shared: int = 0
     """What it was given as the account of a public meter, less what it paid for those of others."""
     had_recharge: bool = False
@@ -75,8 +90,9 @@ class Account:
 
     @property
     def balance(self) -> int:
-        """Recharges − refunds ± adjustments − deductions − fees ± shares, always."""
-        return self.recharged - self.refunded + self.adjusted - self.deducted - self.fees + self.shared
+        """Recharges − refunds ± adjustments − deductions − fees − service fees ± shares, always."""
+        paid = self.recharged - self.refunded + self.adjusted + self.shared
+        return paid - self.deducted - self.fees - self.service_fees
 
     @property
     def arrears(self) -> int:
@@ -112,7 +128,8 @@ class Account:
         assert policy.overdraft is not None
         assert policy.protected is not None
         assert policy.auto_restore is not None
-        return EffectivePolicy(policy.low, policy.overdraft, policy.protected, policy.auto_restore)
+        assert policy.service_fee is not None
+        return EffectivePolicy(policy.low, policy.overdraft, policy.protected, policy.auto_restore, policy.service_fee)
 
     def is_wanted_off(self, policy: "EffectivePolicy") -> bool:
         """The balance rule: spent down to the overdraft, unless there never was a recharge or a deduction."""
@@ -128,6 +145,7 @@ class EffectivePolicy:
     overdraft: int
     protected: tuple[DayRange, ...]
     auto_restore: bool
+    service_fee: Fraction
 
     def is_protected(self, time: int) -> bool:
         """Whether nobody is cut for arrears at this time."""

@@ -122,6 +122,8 @@ def set_policy(world: World) -> None:
         order["protected"] = list(world.luck.choice(PROTECTED))
     if world.chance(0.3):
         order["auto_restore"] = world.chance(0.5)
+    if world.chance(0.2):
+        order["service_fee_percent"] = world.luck.choice(("0", "1", "1.5", "0.6", "0.0001", "33.3333", "100"))
     if world.chance(0.06):
         name, value = world.luck.choice(
             (
@@ -131,6 +133,9 @@ def set_policy(world: World) -> None:
                 ("low", ["5.001", "1"]),
                 ("overdraft", "-1"),
                 ("overdraft", "0.001"),
+                ("service_fee_percent", "-0.5"),
+                ("service_fee_percent", "100.0001"),
+                ("service_fee_percent", "1.00001"),
                 ("protected", ["08:00-08:00"]),
             )
         )

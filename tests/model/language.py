@@ -160,6 +160,7 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             "overdraft": optional(a_decimal),
             "protected": optional(a_list(a_range)),
             "auto_restore": optional(a_truth),
+            "service_fee_percent": optional(a_decimal),
         },
     ),
     "set_fee": (

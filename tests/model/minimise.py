@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 Differs = Callable[[list[str]], bool]
 
 OPTIONAL_OF_DEVICE = ("ratio", "digits", "max_kw", "max_m3h", "tariff")
-OPTIONAL_OF_POLICY = ("account", "low", "overdraft", "protected", "auto_restore")
+OPTIONAL_OF_POLICY = ("account", "low", "overdraft", "protected", "auto_restore", "service_fee_percent")
 OPTIONAL_FIELDS = (*OPTIONAL_OF_DEVICE, *OPTIONAL_OF_POLICY, "bands", "channel", "supply", "finals", "site")
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import floor
 
 from tests.model import refusal
-from tests.model.account import Account
+from tests.model.account import Account, Policy
 from tests.model.records import Adjust, Money, Recharge, Refund, Reverse, Share
 from tests.model.refusal import Refused, refuse_if
 
@@ -15,8 +15,10 @@ class Till:
     def __init__(self) -> None:
         self.taken: dict[str, Money] = {}
         self.reversed: set[str] = set()
+        self.service_fees: dict[str, int] = {}
+        """What was taken of each recharge."""
 
-    def take(self, order: Money, accounts: dict[str, Account]) -> str | None:
+    def take(self, order: Money, accounts: dict[str, Account], of_site: Policy) -> str | None:
         """Take an order, or refuse it; the kind of notice that it gives.
 
         Raises:
@@ -33,7 +35,7 @@ class Till:
         refuse_if(any(each.is_closed for each in (account, *map(accounts.__getitem__, named))), "closed")
         match order:
             case Recharge():
-                kind = self._recharge(account, order)
+                kind = self._recharge(account, order, account.effective_policy(of_site).service_fee)
             case Refund():
                 kind = self._refund(account, order)
             case Reverse():
@@ -46,12 +48,14 @@ class Till:
         self.taken[order.order_id] = order
         return kind
 
-    def _recharge(self, account: Account, order: Recharge) -> str | None:
+    def _recharge(self, account: Account, order: Recharge, rate: Fraction) -> str | None:
         amount = refusal.money(order.amount)
         refuse_if(amount <= 0, "invalid")
         account.refuse_unless_fits(amount)
         account.recharged += amount
         account.had_recharge = True
+        self.service_fees[order.order_id] = floor(order.amount * 100 * rate + Fraction(1, 2)) * (refusal.NANO // 100)
+        account.service_fees += self.service_fees[order.order_id]
         return "recharged"
 
     def _refund(self, account: Account, order: Refund) -> str | None:
@@ -70,6 +74,7 @@ class Till:
         amount = refusal.money(recharge.amount)
         account.refuse_unless_fits(-amount)
         account.adjusted -= amount
+        account.service_fees -= self.service_fees[order.of]
         self.reversed.add(order.of)
         return "reversed"
 
@@ -85,7 +90,8 @@ class Till:
         weights = [refusal.scaled(weight, 3, 3) for weight in order.weights.values()]
         refuse_if(amount <= 0 or account in payers, "invalid")
         refuse_if(any(weight < 0 for weight in weights) or not any(weights), "invalid")
-        parts = share_out(amount, weights)
+        cent = refusal.NANO // 100
+        parts = [cents * cent for cents in share_out(amount // cent, weights)]
         for payer, part in zip(payers, parts, strict=True):
             payer.refuse_unless_fits(-part)
         account.refuse_unless_fits(amount)
@@ -100,7 +106,7 @@ def share_out(amount: int, weights: list[int]) -> list[int]:
     exact = [Fraction(amount * weight, sum(weights)) for weight in weights]
     parts = [floor(part) for part in exact]
     while sum(parts) < amount:
-        # The first of those that lack most; one that got its nano-yuan lacks less than nothing.
+        # The first of those that lack most; one that got its unit lacks less than nothing.
         lacks = [part - whole for part, whole in zip(exact, parts, strict=True)]
         parts[lacks.index(max(lacks))] += 1
     return parts

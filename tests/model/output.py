@@ -64,6 +64,7 @@ def describe_account(account: Account) -> dict[str, Any]:
         "adjusted": write_money(account.adjusted),
         "deducted": write_money(account.deducted),
         **({"fees": write_money(account.fees)} if account.fees else {}),
+        **({"service_fees": write_money(account.service_fees)} if account.service_fees else {}),
         **({"shared": write_money(account.shared)} if account.shared else {}),
         "closed": account.is_closed,
     }

@@ -83,6 +83,7 @@ class SetPolicy:
     overdraft: Fraction | None
     protected: tuple[DayRange, ...] | None
     auto_restore: bool | None
+    service_fee_percent: Fraction | None
 
 
 @dataclass(frozen=True)

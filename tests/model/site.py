@@ -108,7 +108,7 @@ class Site:
             case records.Reading() as reading:
                 self._take_reading(reading, now)
             case money_order:
-                kind = self.till.take(money_order, self.accounts)
+                kind = self.till.take(money_order, self.accounts, self.policy)
                 if kind is not None:
                     self.money_kind[money_order.account] = kind
 

@@ -63,8 +63,9 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
                     "account": f"A{account}",
                     "protected": ["21:00-07:30"],
                     "overdraft": random_.choice(["0", "10"]),
+                    **({"service_fee_percent": "1.5"} if random_.random() < 0.5 else {}),
                 }
-            if random_.random() < 0.3:
+            if random_.random() < 0.6:
                 yield set_fee(random_, f"A{account}")
         yield {
             "order": "install_meter",

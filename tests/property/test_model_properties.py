@@ -37,7 +37,11 @@ def test_balance_is_what_came_in_less_what_went_out(worlds: list[World]) -> None
         for account in world.model.output()["accounts"].values():
             amounts = {name: Decimal(value) for name, value in account.items() if name != "closed"}
             balance = amounts["recharged"] - amounts["refunded"] + amounts["adjusted"] - amounts["deducted"]
-            balance += amounts.get("shared", Decimal(0)) - amounts.get("fees", Decimal(0))
+            balance += (
+                amounts.get("shared", Decimal(0))
+                - amounts.get("fees", Decimal(0))
+                - amounts.get("service_fees", Decimal(0))
+            )
             assert amounts["balance"] == balance
             assert amounts["arrears"] == max(0, -balance)
 

@@ -22,7 +22,7 @@ for case in sorted(pathlib.Path("tests/scenarios").glob("*.jsonl")):
 PROPERTIES = """
 import sys
 from tests.property import test_core_properties as core, test_fold_equals_plain as fold
-for run in range(6):
+for run in range(16):
     for prove in (fold.test_compiled_fold_equals_plain_rules, core.test_an_amount_is_the_price_of_what_was_consumed):
         try:
             prove(run)
@@ -110,6 +110,8 @@ MUTANTS = [
     ),
     Mutant("share paid to itself", (("sharing.py", " or public in numbers", ""),)),
     Mutant("share of a closed account", (("sharing.py", "in (public, *numbers)", "in (public,)"),)),
+    Mutant("service fee rounded down", (("account.py", "+ SERVICE_FEE_WHOLE // 2)", ")"),)),
+    Mutant("service fee kept at a reversal", (("money.py", "-taken.service_fee, of", "0, of"),)),
     Mutant("a share is no deduction", (("sharing.py", "spent=moved < 0", "spent=False"),)),
     Mutant(
         "compiled: a fee passed over",

@@ -1,16 +1,13 @@
 """Evidence from ClickHouse's tables, by clickhouse-driver as any analyst has it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from infra.demo.checks.commands import CommandKey, Place
 from infra.demo.checks.readings import Refused, Shown, Source
 from infra.demo.checks.supply import Told
 from infra.fleet.property import DemoAccount
 from streams.core.outcome import Source as Input
-
-ORDER: Final = "posting_offset, 1 - source, offset, line"
-"""The order of the ledger's work: orders come before the frames of the same batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +77,7 @@ class Tables:
         """By account, the balance after its last row."""
         return dict(
             self._client.execute(
-                f"SELECT concat(site, '/', account) AS name, argMax(balance_nano, place) FROM ("
-                f"SELECT site, account, balance_nano, tuple({ORDER}) AS place FROM readings UNION ALL "
-                f"SELECT site, account, balance_nano, tuple({ORDER}) AS place FROM entries) GROUP BY name"
+                "SELECT concat(site, '/', account) AS name, argMax(balance_nano, place) FROM movements GROUP BY name"
             )
         )
 

@@ -158,6 +158,7 @@ CAUSED = {"site": "S1", "at": AT, "source": 1, "partition": 5, "offset": 77, "li
                 "channel": "counter",
                 "reason": "why",
                 "operator": "li",
+                "nth": 0,
             },
         ),
         (

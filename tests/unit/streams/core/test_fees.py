@@ -53,7 +53,8 @@ def test_charges_come_by_due_time_then_account_then_name(ledger: SiteLedger) -> 
         ("A", "fee", "fee:rent:2026-02", -2 * yuan),
         ("A", "recharge", "R1", 10 * yuan),
     ]
-    assert [entry.position.line for entry in entries] == [0, 1, 2, 3, 4]
+    assert [entry.position.line for entry in entries] == [0, 0, 0, 0, 0]
+    assert [entry.nth for entry in entries] == [0, 1, 2, 3, 4]
     assert [entry.balance // yuan for entry in entries] == [-1, -3, -2, -4, 6]
 
 

@@ -7,7 +7,7 @@ from streams.core.sharing import share_out
 from streams.core.site import SiteLedger
 
 
-def test_parts_sum_to_the_amount_and_none_is_a_nano_yuan_off() -> None:
+def test_parts_sum_to_the_amount_and_none_is_a_unit_off() -> None:
     random_ = random.Random(7)
     for _ in range(2_000):
         weights = [random_.choice([0, 0, 1, 2, 999, 10**12 - 1]) for _ in range(random_.randint(1, 9))]
