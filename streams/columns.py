@@ -86,12 +86,9 @@ def merge(parts: Sequence[Columns]) -> Columns:
         return parts[0]
     record = np.concatenate([part.record for part in parts])
     order = np.argsort(record, kind="stable")
-    columns = {
-        name: np.concatenate([getattr(part.batch, name) for part in parts])[order] for name in ReadingBatch.__slots__
-    }
     return Columns(
         record=record[order],
-        batch=ReadingBatch(**columns),
+        batch=ReadingBatch.joined([part.batch for part in parts])[order],
         rejected=[frame for part in parts for frame in part.rejected],
         unknown={place: meter for part in parts for place, meter in part.unknown.items()},
     )
@@ -99,7 +96,7 @@ def merge(parts: Sequence[Columns]) -> Columns:
 
 def select(batch: ReadingBatch, rows: NDArray[np.bool_]) -> ReadingBatch:
     """The rows that are marked."""
-    return ReadingBatch(*(getattr(batch, name)[rows] for name in ReadingBatch.__slots__))
+    return batch[rows]
 
 
 def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:

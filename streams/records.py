@@ -13,6 +13,7 @@ from streams.core.localtime import MINUTE_MS, format_time, parse_time
 from streams.core.orders import check_site
 from streams.core.outcome import Command, Notice, Position
 from streams.core.strictjson import read_object
+from streams.core.units import format_money
 from streams.errors import StateError
 
 VERSION: Final = 1
@@ -107,10 +108,18 @@ def command_value(command: Command, *, site: str, meter: str, gateway: str, addr
             "action": command.action,
             "reason": command.reason,
             "repeat": command.repeat,
+            **_sold(command),
             "issued_at": format_time(command.at),
             "expires_at": format_time(command.at + COMMAND_LIFE_MS),
         }
     )
+
+
+def _sold(command: Command) -> dict[str, Any]:
+    """What a command to recharge says beside the others."""
+    if command.action != "recharge":
+        return {}
+    return {"amount": format_money(command.amount), "count": command.count}
 
 
 def notice_value(notice: Notice, *, site: str, account: str, partition: int) -> bytes:

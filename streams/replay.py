@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from streams.core.credit import COUNT_LIMIT, UNSOUND, UNTOLD, Told
 from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source, Supply
 from streams.core.site import ReadingBatch, SiteLedger
 from streams.core.strictjson import read_object
-from streams.core.units import Quantity, parse_decimal
+from streams.core.units import Quantity, money_nano, parse_decimal
 from streams.summary import SiteSummary
 
 DEFAULT_SITE = "S1"
@@ -42,8 +43,15 @@ class _Run:
     at: list[int] = field(default_factory=list)
     supply: list[int] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
+    told: dict[int, Told] = field(default_factory=dict)
+    """By place, where a reading tells of the meter's own credit."""
 
     def batch(self) -> ReadingBatch:
+        remaining = count = None
+        if self.told:
+            remaining, count = np.full((2, len(self.line)), UNTOLD, np.int64)
+            for place, told in self.told.items():
+                remaining[place], count[place] = told.remaining, told.count
         return ReadingBatch(
             meter=np.array(self.meter, np.int32),
             register=np.array(self.register, np.int64),
@@ -52,6 +60,8 @@ class _Run:
             supply=np.array(self.supply, np.uint8),
             offset=np.array(self.line, np.int64),
             line=np.zeros(len(self.line), np.uint32),
+            remaining=remaining,
+            count=count,
         )
 
 
@@ -130,13 +140,17 @@ class Replay:
     def _take_reading(self, number: int, site: str, at: int, reading: object) -> None:
         if not isinstance(reading, dict):
             raise MalformedError("reading", "must be an object")
-        _known(reading, {"meter", "register", "read_at", "supply"})
+        _known(reading, {"meter", "register", "read_at", "supply", "remaining", "count"})
         meter = _text(reading, "meter")
         register = _decimal(reading, "register").scaled(3)
         read_at = self._time(_text(reading, "read_at"), "read_at")
         supply = _text(reading, "supply") if "supply" in reading else None
         if supply not in _SUPPLY:
             raise MalformedError("supply", "must be one of on, off")
+        told = told_of(reading)
+        if told is not None:
+            run = self._site(site).run
+            run.told[len(run.line)] = told
         self._add(number, site, at, meter, -1 if register is None else register, read_at, supply)
 
     def _add(
@@ -204,6 +218,27 @@ def _known(line: Mapping[str, Any], names: set[str]) -> None:
     for name in line:
         if name not in names:
             raise MalformedError(name, "is not a field here")
+
+
+def told_of(reading: Mapping[str, Any]) -> Told | None:
+    """What a reading line tells of its meter's own credit; None where it does not.
+
+    Raises:
+        MalformedError: A field is of the wrong form.
+    """
+    if "remaining" not in reading and "count" not in reading:
+        return None
+    remaining = count = UNTOLD
+    if "remaining" in reading:
+        amount = money_nano(_decimal(reading, "remaining"))
+        remaining = UNSOUND if amount is None else amount
+    if "count" in reading:
+        count = reading["count"]
+        if not isinstance(count, int) or isinstance(count, bool):
+            raise MalformedError("count", "must be a whole number")
+        # A number of any width may stand there.
+        count = count if 0 <= count < COUNT_LIMIT else UNSOUND
+    return Told(remaining, count)
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.localtime import format_time
-from streams.core.outcome import NO_CELL, Flag, Outcome, VersionTaken
+from streams.core.outcome import NO_CELL, Figures, Flag, Outcome, VersionTaken
 from streams.core.site import SiteLedger
 from streams.core.units import format_money, format_quantity
 
@@ -30,6 +30,8 @@ _MOVED = {
     "fee": ("fees", -1),
     "service_fee": ("service_fees", -1),
     "share": ("shared", 1),
+    "sale": ("recharged", 1),
+    "opening": ("adjusted", 1),
 }
 """Under which sum an entry counts, and its sign there."""
 _ALWAYS = ("recharged", "refunded", "adjusted")
@@ -116,6 +118,7 @@ class SiteSummary:
                 **{name: format_money(self.moved[number, name]) for name in _ALWAYS},
                 "deducted": format_money(self.deducted[number]),
                 **{name: format_money(amount) for name in _WHERE_USED if (amount := self.moved.get((number, name), 0))},
+                **_pending(ledger, number),
                 "closed": info.closed,
             }
             for number, info in enumerate(accounts.infos)
@@ -139,19 +142,22 @@ class SiteSummary:
                 "register": format_quantity(int(meters.hot.rows[number]["register"])),
                 "desired": "off" if meters.setup.rows[number]["off"] else "on",
                 "flags": {name: count for (meter, name), count in self.flags.items() if meter == number},
+                **_own_credit(ledger, number),
             }
         return output
 
     def _add_events(self, ledger: SiteLedger, listed: dict[str, list[tuple[int, dict[str, Any]]]]) -> None:
         for outcome in self.events:
             for command in outcome.commands:
-                shown = {
+                shown: dict[str, Any] = {
                     "at": format_time(command.at),
                     "meter": ledger.meter_id(command.meter),
                     "action": command.action,
                     "reason": command.reason,
                     "repeat": command.repeat,
                 }
+                if command.action == "recharge":
+                    shown |= {"amount": format_money(command.amount), "count": command.count}
                 listed["commands"].append((command.position.offset, shown))
             for notice in outcome.notices:
                 account = ledger.account_id(notice.account)
@@ -159,12 +165,35 @@ class SiteSummary:
                 listed["notices"].append((notice.position.offset, shown))
             for alarm in outcome.alarms:
                 shown = {"at": format_time(alarm.at), "meter": ledger.meter_id(alarm.meter), "kind": alarm.kind}
+                if alarm.figures is not None:
+                    shown |= _shown_figures(alarm.figures)
                 listed["alarms"].append((alarm.position.offset, shown))
             for refusal in outcome.refusals:
                 if refusal.reason == "future":
                     self.flags[ledger.meter_number(refusal.subject), "future"] += 1
                 line = refusal.position.offset
                 listed["refusals"].append((line, {"line": line, "reason": refusal.reason}))
+
+
+def _pending(ledger: SiteLedger, account: int) -> dict[str, Any]:
+    """What is sold into an account's meter and not settled, if anything is."""
+    books = ledger.books
+    pending = sum(books.credits.pending(meter) for meter in books.meters.seated(account))
+    return {"pending": format_money(pending)} if pending else {}
+
+
+def _own_credit(ledger: SiteLedger, meter: int) -> dict[str, Any]:
+    """What a meter that holds its credit itself told last."""
+    credit = ledger.books.credits.get(meter)
+    return {} if credit is None else {"remaining": format_money(credit.remaining), "count": credit.count}
+
+
+def _shown_figures(figures: Figures) -> dict[str, Any]:
+    return {
+        "ledger": format_money(figures.ledger),
+        "remaining": format_money(figures.remaining),
+        "count": figures.count,
+    }
 
 
 def _by_cell(cells: list[tuple[VersionTaken, int, int, int]]) -> dict[str, Any]:

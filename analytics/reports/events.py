@@ -31,7 +31,8 @@ GROUP BY site, meter, kind ORDER BY count() DESC, site, meter, kind
 """
 
 # Confirmed by the first reading that came later and reports the supply that was ordered; not by one that says nothing
-# of now (repeated or late), nor by one after the next command.
+# of now (repeated or late), nor by one after the next command. A recharge is confirmed by the sale that it brings.
+_SOLD: Final = 255
 _COMMANDS: Final = f"""
 SELECT toString(c.site), toString(m.account), toString(c.meter), c.sequence, toString(c.action), toString(c.reason),
     toBool(c.repeat), c.given_ms,
@@ -41,9 +42,10 @@ SELECT toString(c.site), toString(m.account), toString(c.meter), c.sequence, toS
 FROM
 (
     SELECT site, meter, at, sequence, action, reason, repeat, toUnixTimestamp64Milli(at) AS given_ms,
-        toUnixTimestamp64Milli(leadInFrame(at) OVER (PARTITION BY site, meter ORDER BY sequence
+        toUnixTimestamp64Milli(leadInFrame(at) OVER (
+            PARTITION BY site, meter, action = 'recharge' ORDER BY sequence
             ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)) AS next_ms,
-        action = 'cut' ? {Supply.OFF:d} : {Supply.ON:d} AS wanted
+        multiIf(action = 'recharge', {_SOLD}, action = 'cut', {Supply.OFF:d}, {Supply.ON:d}) AS wanted
     FROM commands WHERE {{site}} AND at >= %(first)s
 ) AS c
 LEFT JOIN (SELECT site, meter, account FROM meters FINAL) AS m ON c.site = m.site AND c.meter = m.meter
@@ -53,6 +55,11 @@ ASOF LEFT JOIN
     WHERE {{site}} AND at >= %(first)s
         AND bitAnd(flags, {Flag.DUPLICATE | Flag.CONFLICT | Flag.LATE | Flag.PRICED_LATE:d}) = 0
         AND (site, meter) IN (SELECT site, meter FROM commands WHERE {{site}} AND at >= %(first)s)
+    UNION ALL
+    SELECT sold.site, of.meter, {_SOLD}, sold.at, toUnixTimestamp64Milli(sold.at)
+    FROM (SELECT site, account, at FROM entries WHERE {{site}} AND at >= %(first)s AND kind = 'sale') AS sold
+    INNER JOIN (SELECT site, meter, account FROM meters FINAL) AS of
+        ON sold.site = of.site AND sold.account = of.account
 ) AS r ON c.site = r.site AND c.meter = r.meter AND c.wanted = r.supply AND r.at > c.at
 WHERE c.at < %(end)s
 ORDER BY c.site, c.meter, c.sequence

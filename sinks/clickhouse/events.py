@@ -107,6 +107,8 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
                 "action": item.action,
                 "reason": item.reason,
                 "repeat": item.repeat,
+                "amount_nano": item.amount,
+                "count": item.count,
             },
         ),
         "notices": table(
@@ -115,7 +117,13 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
         ),
         "alarms": table(
             lambda outcome: outcome.alarms,
-            lambda item, site: {"meter": meters[site.meters[item.meter]], "kind": item.kind},
+            lambda item, site: {
+                "meter": meters[site.meters[item.meter]],
+                "kind": item.kind,
+                "ledger_nano": 0 if item.figures is None else item.figures.ledger,
+                "remaining_nano": 0 if item.figures is None else item.figures.remaining,
+                "count": 0 if item.figures is None else item.figures.count,
+            },
         ),
         "refusals": table(
             lambda outcome: outcome.refusals,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from streams.core.growing import GrowingRows
 from streams.core.localtime import MinuteRange
-from streams.core.orders import MoneyOrder, SetPolicy
-from streams.core.units import MONEY_MAX, NANO_PER_CENT, NANO_PER_YUAN
+from streams.core.orders import Order, SetPolicy
+from streams.core.units import MONEY_MAX, NANO_PER_CENT, NANO_PER_YUAN, money_nano
 
 SERVICE_FEE_PLACES = 4
 SERVICE_FEE_WHOLE = 1_000_000
@@ -34,6 +34,7 @@ class Policy:
     auto_restore: bool = True
     service_fee: int = 0
     """Of what is sold, ten-thousandths of a percent."""
+    credit_tolerance: int = NANO_PER_YUAN
 
     def protects(self, minute: int) -> bool:
         """Whether nothing is cut for arrears in this local minute of the day."""
@@ -54,6 +55,7 @@ class PolicyChange:
     protected: tuple[MinuteRange, ...] | None = None
     auto_restore: bool | None = None
     service_fee: int | None = None
+    credit_tolerance: int | None = None
 
     def over(self, policy: Policy) -> Policy:
         """The policy with these fields in place of its own."""
@@ -70,6 +72,7 @@ class PolicyChange:
             "protected": self.protected,
             "auto_restore": self.auto_restore,
             "service_fee": self.service_fee,
+            "credit_tolerance": self.credit_tolerance,
         }
         return {name: value for name, value in every.items() if value is not None}
 
@@ -98,7 +101,12 @@ def check_policy(order: SetPolicy) -> PolicyChange | None:
         service_fee = order.service_fee_percent.scaled(SERVICE_FEE_PLACES)
         if service_fee is None or not 0 <= service_fee <= SERVICE_FEE_WHOLE:
             return None
-    return PolicyChange(low, overdraft, order.protected, order.auto_restore, service_fee)
+    tolerance = None
+    if order.credit_tolerance is not None:
+        tolerance = money_nano(order.credit_tolerance)
+        if tolerance is None or tolerance < 0:
+            return None
+    return PolicyChange(low, overdraft, order.protected, order.auto_restore, service_fee, tolerance)
 
 
 def policy_record(change: PolicyChange) -> dict[str, Any]:
@@ -109,6 +117,7 @@ def policy_record(change: PolicyChange) -> dict[str, Any]:
         "protected": change.protected and [list(span) for span in change.protected],
         "auto_restore": change.auto_restore,
         "service_fee": change.service_fee,
+        **({} if change.credit_tolerance is None else {"credit_tolerance": change.credit_tolerance}),
     }
 
 
@@ -121,6 +130,7 @@ def policy_of(record: dict[str, Any]) -> PolicyChange:
         protected=None if protected is None else tuple(MinuteRange(span) for span in protected),
         auto_restore=record["auto_restore"],
         service_fee=record.get("service_fee"),
+        credit_tolerance=record.get("credit_tolerance"),
     )
 
 
@@ -144,6 +154,8 @@ class Accounts:
         self.policies: list[Policy] = []
         self.site_policy = PolicyChange()
         self.dirty_infos: set[int] = set()
+        self.own_credit: set[int] = set()
+        """Those whose meter holds the credit itself, and cuts itself. Derived, never stored."""
 
     def add(self, info: AccountInfo) -> int:
         """A further account with a balance of 0."""
@@ -198,7 +210,12 @@ class Accounts:
         return ""
 
     def wants_off(self, number: int) -> bool:
-        """Whether the balance rule wants supply off; never for an account that has neither paid nor used."""
+        """Whether the balance rule wants supply off; never for an account that has neither paid nor used.
+
+        Nor for one whose meter holds the credit itself, and so cuts itself.
+        """
+        if number in self.own_credit:
+            return False
         row, policy = self.hot.rows[number], self.policies[number]
         return bool(row["spent"]) and int(row["balance"]) <= -policy.overdraft
 
@@ -226,6 +243,6 @@ class TakenOrder:
     """What was taken of a recharge."""
 
 
-def order_digest(kind: str, order: MoneyOrder) -> str:
+def order_digest(kind: str, order: Order) -> str:
     """A fingerprint of an order's content by value: everything but `at` and `site` (P9)."""
     return blake2b(f"{kind} {order!r}".encode(), digest_size=16).hexdigest()

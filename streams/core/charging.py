@@ -27,7 +27,7 @@ def set_fee(line: Line, order: SetFee) -> None:
     if accounts.infos[account].closed:
         return line.refuse("closed", order.account)
     amount = money_nano(order.amount)
-    if amount is None or amount < 0:
+    if amount is None or amount < 0 or account in accounts.own_credit:
         return line.refuse("invalid", order.account)
     schedule = fees.schedules.get(account, {}).get(order.fee, Schedule())
     if order.starts_at <= schedule.charged_until(line.at):

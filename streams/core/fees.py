@@ -159,6 +159,10 @@ class Fees:
         for fee in self.schedules.get(account, {}):
             self._due.pop((account, fee), None)
 
+    def awaits(self, account: int) -> bool:
+        """Whether something of an account is still to fall due."""
+        return any((account, fee) in self._due for fee in self.schedules.get(account, ()))
+
     def next_due(self) -> int:
         """When something falls due next; far ahead if nothing does."""
         while self._heap and self._due.get(self._heap[0][1:]) != self._heap[0][0]:

@@ -4,7 +4,6 @@ Lines are taken strictly in the order of the input, so the result is that of the
 (`SiteLedger.take_readings_plainly`): rows, events and pages, byte for byte.
 """
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from streams.core.books import Books
 from streams.core.charging import charge_due_fees
+from streams.core.credit import Told
 from streams.core.kernel import state_of, take_common
 from streams.core.line import Line
 from streams.core.outcome import READING, Position, Source
@@ -19,6 +19,10 @@ from streams.core.posting import NO_PIECES, take_reading
 
 if TYPE_CHECKING:
     from streams.core.site import ReadingBatch
+
+
+_IN_ROWS = ("meter", "register", "read_at", "at", "supply", "offset", "line")
+"""What a row has of its reading as it came; a meter's own credit is not in it."""
 
 
 def fold_readings(books: Books, batch: "ReadingBatch") -> None:
@@ -44,20 +48,18 @@ def compile_ahead() -> None:
 
 def fold_plainly(books: Books, batch: "ReadingBatch") -> None:
     """Take a batch line by line by the plain rules: what the compiled way is held against."""
-    for meter, register, read_at, at, supply, offset, number in zip(
-        *(getattr(batch, field.name).tolist() for field in fields(batch)), strict=True
-    ):
+    for meter, register, read_at, at, supply, offset, number, *told in batch.lines():
         line = Line(books, at=at, position=Position(Source.FRAMES, offset, number))
         charge_due_fees(line)
-        take_reading(line, meter, register=register, read_at=read_at, supply=supply)
+        take_reading(line, meter, register=register, read_at=read_at, supply=supply, told=Told(*told))
         line.end()
 
 
 def _laid_out(batch: "ReadingBatch") -> NDArray[np.void]:
     """Reading rows with what the batch says; an unknown meter's number is beyond all others."""
     rows = np.empty(len(batch), READING)
-    for field in fields(batch):
-        rows[field.name] = getattr(batch, field.name)
+    for name in _IN_ROWS:
+        rows[name] = getattr(batch, name)
     return rows
 
 

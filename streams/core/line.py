@@ -5,7 +5,7 @@ from dataclasses import replace
 from streams.core.books import Books
 from streams.core.localtime import minute_of_day
 from streams.core.meter import Action, Reason
-from streams.core.outcome import Alarm, Entry, Notice, Position, Refusal
+from streams.core.outcome import Alarm, Command, Entry, Figures, Notice, Position, Refusal
 from streams.core.supply import Switching
 from streams.core.units import MONEY_MAX
 
@@ -30,13 +30,14 @@ class Line:
         self._money: dict[int, str] = {}
         self._ordered: dict[int, Switching] = {}
         self._reported: tuple[int, int] | None = None
+        self._sent: list[Command] = []
 
     def refuse(self, reason: str, subject: str = "") -> None:
         """Note that the line changed nothing."""
         self.books.journal.refusals.append(Refusal(self.position, self.at, reason, subject))
 
-    def alarm(self, meter: int, kind: str) -> None:
-        self.books.journal.alarms.append(Alarm(self.position, self.at, meter, kind))
+    def alarm(self, meter: int, kind: str, figures: Figures | None = None) -> None:
+        self.books.journal.alarms.append(Alarm(self.position, self.at, meter, kind, figures))
 
     def touch(self, account: int) -> None:
         """Have the account judged at the end of the line."""
@@ -88,6 +89,11 @@ class Line:
         if notice:
             self._money[account] = notice
 
+    def take_service_fee(self, account: int, fee: int, *, of: str, operator: str | None) -> None:
+        """Take the service fee of a sale from its account, or give it back (below 0) with the sale."""
+        if fee:
+            self.move(account, -fee, kind="service_fee", order_id="", of=of, operator=operator)
+
     def switch(self, meter: int, action: Action, reason: Reason) -> None:
         """Change a meter's supply as ordered, whatever the balance."""
         account = int(self.books.meters.setup.rows[meter]["account"])
@@ -100,6 +106,10 @@ class Line:
             position=self.position,
             into=self._ordered.setdefault(account, Switching([], [])),
         )
+
+    def send(self, command: Command) -> None:
+        """Have a command that is none of supply go out after those that are."""
+        self._sent.append(command)
 
     def report(self, meter: int, supply: int) -> None:
         """Note what a newer reading says of its meter's supply."""
@@ -118,6 +128,7 @@ class Line:
                 self._notice_level(account)
             judged = supplies.judge(account, at=self.at, position=self.position)
             self._give_out(self._ordered.get(account, Switching([], [])), judged)
+        journal.commands += self._sent
         if self._reported is not None:
             meter, supply = self._reported
             command = supplies.repeat(meter, supply, at=self.at, position=self.position)

@@ -67,10 +67,12 @@ class Care(IntFlag):
     CLOSED = 1
     HELD = 2
     PARTS = 4
+    CREDIT = 8
+    """It holds its credit itself, which its readings tell of."""
 
 
 # The same as plain numbers: a flag's own operators cost more than judging a reading.
-_CLOSED, _HELD, _PARTS = (int(care) for care in Care)
+_CLOSED, _HELD, _PARTS, _CREDIT = (int(care) for care in Care)
 
 
 class Kind(IntEnum):
@@ -237,10 +239,11 @@ class Meters:
         self.hot.rows[number] = (meter.register, meter.read_at, positions.total)
         self.hot.touch(number)
         month = max(positions.months)
-        care = _CLOSED * meter.closed | _HELD * (meter.held is not None) | _PARTS * bool(meter.parts)
         held_register, held_at = meter.held or (0, 0)
         row = self.setup.rows[number]
         was = _SetupRow._make(row.item())
+        care = _CLOSED * meter.closed | _HELD * (meter.held is not None) | _PARTS * bool(meter.parts)
+        care |= was.care & _CREDIT
         now = was._replace(
             care=care,
             held_register=held_register,

@@ -34,7 +34,7 @@ def recharge(line: Line, order: Recharge) -> None:
         operator=order.operator,
     )
     fee = line.books.accounts.policies[account].service_fee_on(amount)
-    take_service_fee(line, account, fee, of=order.order_id, operator=order.operator)
+    line.take_service_fee(account, fee, of=order.order_id, operator=order.operator)
     note_taken(line, order, "recharge", account, amount, service_fee=fee)
 
 
@@ -63,7 +63,7 @@ def reverse(line: Line, order: Reverse) -> None:
         return line.refuse("unknown", order.account)
     if books.accounts.infos[account].closed:
         return line.refuse("closed", order.account)
-    if taken.kind != "recharge" or taken.account != account:
+    if taken.kind != "recharge" or taken.account != account or account in books.accounts.own_credit:
         return line.refuse("invalid", order.account)
     if taken.reversed:
         return line.refuse("conflict", order.account)
@@ -78,7 +78,7 @@ def reverse(line: Line, order: Reverse) -> None:
         of=order.of,
         operator=order.operator,
     )
-    take_service_fee(line, account, -taken.service_fee, of=order.of, operator=order.operator)
+    line.take_service_fee(account, -taken.service_fee, of=order.of, operator=order.operator)
     books.taken[order.of] = replace(taken, reversed=True)
     books.dirty_orders.add(order.of)
     note_taken(line, order, "reverse", account, -taken.amount)
@@ -112,6 +112,8 @@ def close_account(line: Line, order: CloseAccount) -> None:
     reason = "invalid" if judged is None or not line.fits(account, -due) else ""
     if judged is not None and len(judged) < len(seated):
         reason = "incomplete"
+    if not reason and any(books.credits.pending(meter) for meter in seated):
+        reason = "pending"
     if judged is None or reason:
         books.tariffs.priced_until = kept_until
         return line.refuse(reason, order.account)
@@ -159,6 +161,9 @@ def _open_account(line: Line, order: MoneyOrder, kind: str) -> int | None:
         line.refuse("unknown", order.account)
     elif accounts.infos[account].closed:
         line.refuse("closed", order.account)
+    elif kind != "adjust" and account in accounts.own_credit:
+        # Its money is in the meter: only a sale brings any there.
+        line.refuse("invalid", order.account)
     else:
         return account
     return None
@@ -171,12 +176,6 @@ def is_seen(line: Line, order: MoneyOrder, kind: str) -> bool:
         return False
     line.refuse("duplicate" if taken.digest == order_digest(kind, order) else "conflict", order.account)
     return True
-
-
-def take_service_fee(line: Line, account: int, fee: int, *, of: str, operator: str | None) -> None:
-    """Take the service fee of a sale from its account, or give it back (below 0) with the sale."""
-    if fee:
-        line.move(account, -fee, kind="service_fee", order_id="", of=of, operator=operator)
 
 
 def note_taken(line: Line, order: MoneyOrder, kind: str, account: int, amount: int, *, service_fee: int = 0) -> None:

@@ -1,6 +1,7 @@
 """Meters on and off the wall: installing, replacing, assigning tariffs."""
 
 from streams.core.consumption import judge_final
+from streams.core.crediting import may_open, may_reopen, open_credit, reopen_credit, reopening_refused
 from streams.core.line import Line
 from streams.core.localtime import month_of
 from streams.core.meter import Care, Kind, Meter, copy_of, register_end
@@ -38,6 +39,7 @@ def install_meter(line: Line, order: InstallMeter) -> None:
         or register is None
         or not 0 <= register < register_end(digits)
         or not is_route(order.gateway, order.address)
+        or not may_open(books, order, account)
     ):
         return line.refuse("invalid", order.meter)
     if books.meters.routes.number_at(order.gateway, order.address) >= 0:
@@ -53,6 +55,7 @@ def install_meter(line: Line, order: InstallMeter) -> None:
         books.meters.assign(number, tariff, line.at)
     else:
         books.meters.note_tariff(number)
+    open_credit(line, order, number)
 
 
 def replace_meter(line: Line, order: ReplaceMeter) -> None:
@@ -81,6 +84,7 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
         or register is None
         or not 0 <= register < register_end(digits)
         or not is_route(gateway, address)
+        or not may_reopen(books, order, number)
     ):
         return line.refuse("invalid", order.meter)
     if books.meters.routes.number_at(gateway, address) not in (-1, number):
@@ -88,12 +92,16 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
     old = books.meters.load(number)
     kept_until = books.tariffs.priced_until.copy()
     judgement = judge_final(old, books.tariffs, register=-1 if final is None else final, at=line.at)
-    if judgement is None or not line.fits(old.account, -judgement.amount):
+    reason = "invalid"
+    if judgement is not None and line.fits(old.account, -judgement.amount):
+        reason = reopening_refused(books, order, number, due=judgement.amount)
+    if judgement is None or reason:
         books.tariffs.priced_until = kept_until
-        return line.refuse("invalid", order.meter)
+        return line.refuse(reason, order.meter)
     route = (gateway, address)
     _put_in_seat(line, old, order, route, ratio=ratio, digits=digits, max_rate=max_rate, register=register)
     write_down(line, old, judgement, register=old.register, read_at=old.read_at)
+    reopen_credit(line, order, number, books.meters.by_id[order.new_meter])
 
 
 def _put_in_seat(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from streams.core import charging, money, mounting, sharing, switching
+from streams.core import charging, money, mounting, selling, sharing, switching
 from streams.core.account import AccountInfo, check_policy
 from streams.core.calendar import DAY_TYPES, DayType, day_start
 from streams.core.line import Line
@@ -19,10 +19,12 @@ from streams.core.orders import (
     Refund,
     ReplaceMeter,
     Reverse,
+    Sell,
     SetCalendar,
     SetFee,
     SetPolicy,
     SetTariff,
+    SettleSale,
     Share,
     Tick,
 )
@@ -147,5 +149,7 @@ _HANDLERS: dict[type[Order], Callable[[Line, Any], None]] = {
     Adjust: money.adjust,
     Share: sharing.share,
     CloseAccount: money.close_account,
+    Sell: selling.sell,
+    SettleSale: selling.settle_sale,
     Control: switching.control,
 }

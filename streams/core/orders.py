@@ -68,6 +68,9 @@ class InstallMeter(Order):
     gateway: str = ""
     address: str = ""
     template: str = ""
+    credit: str = "platform"
+    remaining: Quantity | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,8 @@ class ReplaceMeter(Order):
     gateway: str | None = None
     address: str | None = None
     template: str | None = None
+    remaining: Quantity | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,7 @@ class SetPolicy(Order):
     overdraft: Quantity | None = None
     protected: tuple[MinuteRange, ...] | None = None
     auto_restore: bool | None = None
+    credit_tolerance: Quantity | None = None
     service_fee_percent: Quantity | None = None
 
 
@@ -149,6 +155,23 @@ class Share(MoneyOrder):
     amount: Quantity
     weights: tuple[tuple[str, Quantity], ...]
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sell(Order):
+    """Credit for a meter that holds it itself."""
+
+    order_id: str
+    meter: str
+    amount: Quantity
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleSale(Order):
+    order_id: str
+    of: str
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +363,11 @@ _PARSERS: dict[str, Parser] = {
     "auto_restore": _truth,
     "fee": _text,
     "period": _word("month", "day"),
+    "credit": _word("platform", "meter"),
+    "remaining": _decimal,
+    "count": _whole,
+    "credit_tolerance": _decimal,
+    "outcome": _word("taken", "void"),
     "order_id": _text,
     "amount": _decimal,
     "channel": _text,
@@ -365,6 +393,8 @@ KINDS: dict[str, type[Order]] = {
     "reverse": Reverse,
     "adjust": Adjust,
     "share": Share,
+    "sell": Sell,
+    "settle_sale": SettleSale,
     "assign_tariff": AssignTariff,
     "replace_meter": ReplaceMeter,
     "control": Control,

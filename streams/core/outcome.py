@@ -114,7 +114,8 @@ class Entry:
     at: int
     account: int
     kind: str
-    """recharge, refund, reversal, adjustment, closing_refund, fee, service_fee or share."""
+    """recharge, refund, reversal, adjustment, closing_refund, fee, service_fee, share; for credit in a meter sale or
+    opening."""
     amount: int
     balance: int
     order_id: str
@@ -130,16 +131,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A change of supply to be carried out; `sequence` rises by one a command of the meter."""
+    """A change of supply to be carried out, or a sale into a meter; `sequence` rises by one a command of the meter."""
 
     position: Position
     at: int
     meter: int
     action: str
-    """cut or restore."""
+    """cut, restore or recharge."""
     reason: str
     repeat: bool
     sequence: int
+    amount: int = 0
+    """What a recharge adds, nano-yuan."""
+    count: int = 0
+    """The recharge count that the meter then has; one that has it already took the recharge before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What ledger and meter say of credit that the meter holds: nano-yuan each, and the meter's recharge count."""
+
+    ledger: int
+    remaining: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something the operators are told about a meter."""
 
@@ -160,6 +174,8 @@ class Alarm:
     at: int
     meter: int
     kind: str
+    figures: Figures | None = None
+    """Of an alarm `credit` alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ Every page begins with four bytes, `SLP` and the layout's version. What follows:
 | `parts/N/K` | rows 256 K and on of meter N's kept parts (`kept.PART`); those beyond their count mean nothing |
 | `order/ID` | JSON: a money order that was taken |
 | `fee/N/NAME` | JSON: the schedule of account N's fee of that name (`fees.Schedule`) |
+| `credit/N` | JSON: what meter N, which holds its credit itself, told last, and its unsettled sales |
 
 All numbers are little-endian; JSON is written without spaces and in a fixed order, so equal state is equal bytes.
 
@@ -35,6 +36,7 @@ from streams.core.account import (
 )
 from streams.core.books import Books
 from streams.core.calendar import Calendar, DayType
+from streams.core.credit import credit_record
 from streams.core.fees import schedule_of, schedule_record
 from streams.core.growing import PAGE_ROWS, GrowingRows
 from streams.core.kept import Part, parts_of, parts_page
@@ -81,6 +83,9 @@ def dirty_pages(books: Books) -> dict[str, bytes]:
     for number, fee in sorted(books.fees.dirty):
         pages[f"fee/{number}/{fee}"] = _json(schedule_record(books.fees.schedules[number][fee]))
     books.fees.dirty.clear()
+    for number in sorted(books.credits.dirty):
+        pages[f"credit/{number}"] = _json(credit_record(books.credits[number]))
+    books.credits.dirty.clear()
     meters.dirty_infos.clear()
     accounts.dirty_infos.clear()
     books.dirty_orders.clear()
@@ -126,6 +131,8 @@ def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
             elif key.startswith("fee/"):
                 _, account, fee = key.split("/", 2)
                 books.fees.schedules.setdefault(int(account), {})[fee] = schedule_of(json.loads(body))
+            elif key.startswith("credit/"):
+                books.credits.recall(int(key.removeprefix("credit/")), json.loads(body))
     except (KeyError, TypeError, ValueError) as error:
         raise PageError("", f"is damaged: {error}") from error
     if len(meters.infos) != len(meters.hot) or len(accounts.infos) != len(accounts.hot):
@@ -137,6 +144,7 @@ def _recall(books: Books) -> None:
     """Find again what is derived from the pages."""
     accounts = books.accounts
     books.meters.recall()
+    accounts.own_credit.update(int(books.meters.setup.rows[meter]["account"]) for meter in books.credits)
     for number, info in enumerate(accounts.infos):
         accounts.by_id[info.account] = number
         accounts.limits.append()

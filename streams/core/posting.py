@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from streams.core.books import Books
 from streams.core.consumption import Judgement, Piece, judge_reading, price_part
+from streams.core.credit import Told
+from streams.core.crediting import mirror
 from streams.core.line import Line
 from streams.core.meter import Meter
 from streams.core.outcome import NO_CELL, NO_VERSION, PIECE, READING, Flag, Supply
@@ -15,16 +17,26 @@ from streams.core.outcome import NO_CELL, NO_VERSION, PIECE, READING, Flag, Supp
 NO_PIECES = np.empty(0, PIECE)
 
 
-def take_reading(line: Line, number: int, *, register: int, read_at: int, supply: int) -> None:
+_NOTHING_TOLD = Told()
+
+
+def take_reading(
+    line: Line, number: int, *, register: int, read_at: int, supply: int, told: Told = _NOTHING_TOLD
+) -> None:
     """Judge a reading of the meter with this running number (-1: unknown) and post what it shows."""
     if number < 0:
         return line.refuse("unknown")
     books = line.books
     meter = books.meters.load(number)
+    credit = books.credits.get(number)
+    if credit is not None and not told.is_sound:
+        register = -1  # No part of a reading counts of which another part cannot be.
     priced_until = books.tariffs.priced_until.copy()
     judgement = judge_reading(meter, books.tariffs, register=register, read_at=read_at, at=line.at)
     reason = judgement.refusal
-    if not reason and not line.fits(meter.account, -judgement.amount):
+    sale = credit.taken_at(told.count) if credit is not None and judgement.newer else None
+    after = (sale.amount if sale is not None else 0) - judgement.amount
+    if not reason and not (line.fits(meter.account, -judgement.amount) and line.fits(meter.account, after)):
         # What the meter shows cannot be charged: nothing of it is kept, so that nothing is lost unseen.
         reason = "invalid"
         books.tariffs.priced_until = priced_until
@@ -34,6 +46,8 @@ def take_reading(line: Line, number: int, *, register: int, read_at: int, supply
     write_down(line, meter, judgement, register=register, read_at=read_at, supply=supply)
     if judgement.newer:
         line.report(number, supply)
+        if credit is not None:
+            mirror(line, number, told)
 
 
 def write_down(

@@ -31,7 +31,9 @@ def share(line: Line, order: Share) -> None:
     if any(accounts.infos[number].closed for number in (public, *numbers)):
         return line.refuse("closed", order.account)
     amount, weights = money_nano(order.amount), _weights(order)
-    if amount is None or amount <= 0 or weights is None or public in numbers:
+    # A meter that holds its credit itself knows of no share.
+    own_credit = not accounts.own_credit.isdisjoint((public, *numbers))
+    if amount is None or amount <= 0 or weights is None or public in numbers or own_credit:
         return line.refuse("invalid", order.account)
     # Whole cents, as on everybody's bill.
     parts = [part * NANO_PER_CENT for part in share_out(amount // NANO_PER_CENT, weights)]

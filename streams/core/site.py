@@ -1,8 +1,8 @@
 """The ledger of one site: takes orders and readings in, gives out what became of them and the pages that changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streams.core import office
 from streams.core.books import Books, Journal
 from streams.core.charging import charge_due_fees
+from streams.core.credit import UNTOLD
 from streams.core.fold import fold_plainly, fold_readings
 from streams.core.line import Line
 from streams.core.orders import parse_order
@@ -29,6 +30,8 @@ class ReadingBatch:
         supply: `Supply` codes.
         offset: Input offset of the record that each came in.
         line: Place within that record.
+        remaining: Nano-yuan of credit in the meter itself, `UNTOLD` where a line does not tell; None where none does.
+        count: The meter's recharge count, likewise.
     """
 
     meter: NDArray[np.int32]
@@ -38,12 +41,36 @@ class ReadingBatch:
     supply: NDArray[np.uint8]
     offset: NDArray[np.int64]
     line: NDArray[np.uint32]
+    remaining: NDArray[np.int64] | None = None
+    count: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.meter)
 
-    def __getitem__(self, rows: slice) -> Self:
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Self:
+        columns: Iterator[Any] = (getattr(self, field.name) for field in fields(self))
+        picked: list[Any] = [None if column is None else column[rows] for column in columns]
+        return type(self)(*picked)
+
+    def lines(self) -> Iterator[tuple[int, ...]]:
+        """Line by line as plain numbers, in the order of the fields."""
+        columns = (getattr(self, field.name) for field in fields(self))
+        return zip(*([UNTOLD] * len(self) if column is None else column.tolist() for column in columns), strict=True)
+
+    @classmethod
+    def joined(cls, batches: Sequence[Self]) -> Self:
+        """Batches one after the other."""
+        columns: dict[str, NDArray[Any]] = {}
+        for field in fields(cls):
+            parts = [getattr(batch, field.name) for batch in batches]
+            if any(part is not None for part in parts):
+                columns[field.name] = np.concatenate(
+                    [
+                        np.full(len(batch), UNTOLD, np.int64) if part is None else part
+                        for batch, part in zip(batches, parts, strict=True)
+                    ]
+                )
+        return cls(**columns)
 
 
 class SiteLedger:

@@ -116,11 +116,17 @@ class Supplies:
             return None
         return self._command(number, at=at, position=position, repeat=True)
 
+    def next_sequence(self, number: int) -> int:
+        """The sequence of a further command of a meter."""
+        meter = self._meters.setup.rows[number]
+        meter["sequence"] += 1
+        self._meters.setup.touch(number)
+        return int(meter["sequence"])
+
     def _command(self, number: int, *, at: int, position: Position, repeat: bool) -> Command:
         meter = self._meters.setup.rows[number]
         meter["last_at"] = at
-        meter["sequence"] += 1
-        self._meters.setup.touch(number)
+        sequence = self.next_sequence(number)
         return Command(
             position=position,
             at=at,
@@ -128,7 +134,7 @@ class Supplies:
             action=Action(int(meter["last_action"])).name.lower(),
             reason=Reason(int(meter["last_reason"])).name.lower(),
             repeat=repeat,
-            sequence=int(meter["sequence"]),
+            sequence=sequence,
         )
 
     def _forget(self, account: int) -> None:

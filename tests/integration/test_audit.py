@@ -108,6 +108,7 @@ def test_what_the_core_and_the_sink_wrote_holds(world: World) -> None:
 
 SPLIT = "version = 65535 AND amount_nano > 0 AND bitAnd(flags, 128) = 0"
 WHOLE = "version != 65535 AND amount_nano > 0"
+NOT_LAST = "(site, meter, read_at) NOT IN (SELECT site, meter, max(read_at) FROM readings GROUP BY site, meter)"
 PRICED_WHOLLY = (
     "(partition, source, offset, line) IN (SELECT partition, source, offset, line FROM readings"
     " WHERE version = 65535 AND consumption_milli > 0 AND bitAnd(flags, 64 + 128) = 0)"
@@ -119,7 +120,7 @@ GONE: Final = ""
 @pytest.mark.parametrize(
     ("table", "row", "change", "found"),
     [
-        pytest.param("readings", WHOLE, GONE, {"rows", "balances", "registers"}, id="reading-gone"),
+        pytest.param("readings", f"{WHOLE} AND {NOT_LAST}", GONE, {"rows", "balances", "registers"}, id="reading-gone"),
         pytest.param("readings", "bitAnd(flags, 1) != 0", GONE, {"rows"}, id="duplicate-reading-gone"),
         pytest.param("readings", WHOLE, "amount_nano + 1 AS amount_nano", {"balances", "prices"}, id="a-nano-more"),
         pytest.param("readings", SPLIT, "amount_nano - 1 AS amount_nano", {"balances", "pieces"}, id="a-nano-less"),

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import floor
 
 from tests.model import refusal
+from tests.model.credit import Sale
 from tests.model.fees import Fee
 from tests.model.records import SetPolicy
 from tests.model.refusal import refuse_if
@@ -20,6 +22,7 @@ class Policy:
     auto_restore: bool | None = None
     service_fee: Fraction | None = None
     """Of 1."""
+    credit_tolerance: int | None = None
 
     def over(self, other: "Policy") -> "Policy":
         """This policy where it has a field, the other one where it has none."""
@@ -29,11 +32,17 @@ class Policy:
             protected=other.protected if self.protected is None else self.protected,
             auto_restore=other.auto_restore if self.auto_restore is None else self.auto_restore,
             service_fee=other.service_fee if self.service_fee is None else self.service_fee,
+            credit_tolerance=other.credit_tolerance if self.credit_tolerance is None else self.credit_tolerance,
         )
 
 
 NEW_SITE = Policy(
-    low=(20 * refusal.NANO, 5 * refusal.NANO), overdraft=0, protected=(), auto_restore=True, service_fee=Fraction(0)
+    low=(20 * refusal.NANO, 5 * refusal.NANO),
+    overdraft=0,
+    protected=(),
+    auto_restore=True,
+    service_fee=Fraction(0),
+    credit_tolerance=refusal.NANO,
 )
 
 
@@ -47,7 +56,10 @@ def build_policy(order: SetPolicy) -> Policy:
     overdraft = None if order.overdraft is None else refusal.money(order.overdraft)
     refuse_if(overdraft is not None and overdraft < 0, "invalid")
     refuse_if(any(day_range.is_empty for day_range in order.protected or ()), "invalid")
-    return Policy(low, overdraft, order.protected, order.auto_restore, _build_service_fee(order.service_fee_percent))
+    tolerance = None if order.credit_tolerance is None else refusal.money(order.credit_tolerance)
+    refuse_if(tolerance is not None and tolerance < 0, "invalid")
+    service_fee = _build_service_fee(order.service_fee_percent)
+    return Policy(low, overdraft, order.protected, order.auto_restore, service_fee, tolerance)
 
 
 def _build_service_fee(percent: Fraction | None) -> Fraction | None:
@@ -86,6 +98,10 @@ class Account:
     """What it was given as the account of a public meter, less what it paid for those of others."""
     had_recharge: bool = False
     has_paid_share: bool = False
+    has_credit_in_meter: bool = False
+    """Whether its one meter holds the credit itself."""
+    sales: list[Sale] = field(default_factory=list)
+    """What was ever sold into that meter, in the order in which it was taken."""
     is_closed: bool = False
 
     @property
@@ -98,6 +114,11 @@ class Account:
     def arrears(self) -> int:
         """What the account owes."""
         return max(0, -self.balance)
+
+    @property
+    def pending(self) -> int:
+        """What is sold and neither confirmed nor void."""
+        return sum(sale.amount for sale in self.sales if sale.is_pending)
 
     def refuse_unless_fits(self, change: int) -> None:
         """Refuse a change that is, or would take the balance, outside 64 bits (Width).
@@ -129,10 +150,23 @@ class Account:
         assert policy.protected is not None
         assert policy.auto_restore is not None
         assert policy.service_fee is not None
-        return EffectivePolicy(policy.low, policy.overdraft, policy.protected, policy.auto_restore, policy.service_fee)
+        assert policy.credit_tolerance is not None
+        return EffectivePolicy(
+            policy.low,
+            policy.overdraft,
+            policy.protected,
+            policy.auto_restore,
+            policy.service_fee,
+            policy.credit_tolerance,
+        )
 
     def is_wanted_off(self, policy: "EffectivePolicy") -> bool:
-        """The balance rule: spent down to the overdraft, unless there never was a recharge or a deduction."""
+        """The balance rule: spent down to the overdraft, unless there never was a recharge or a deduction.
+
+        Nothing is wanted off whose meter holds the credit itself.
+        """
+        if self.has_credit_in_meter:
+            return False
         has_spent = self.had_recharge or self.deducted > 0 or self.fees > 0 or self.has_paid_share
         return has_spent and self.balance <= -policy.overdraft
 
@@ -146,6 +180,11 @@ class EffectivePolicy:
     protected: tuple[DayRange, ...]
     auto_restore: bool
     service_fee: Fraction
+    credit_tolerance: int
+
+    def service_fee_of(self, amount: Fraction) -> int:
+        """What is taken of a sale in yuan, nano-yuan: rounded to the cent, halves up."""
+        return floor(amount * 100 * self.service_fee + Fraction(1, 2)) * (refusal.NANO // 100)
 
     def is_protected(self, time: int) -> bool:
         """Whether nobody is cut for arrears at this time."""

@@ -62,7 +62,7 @@ def money_order(world: World) -> None:
             order["amount"] = "0.01" if world.chance(0.3) else _amount(world, account, -1)
         case "reverse":
             taken = [*world.site.till.taken, "nothing"]
-            own = [each for each, what in world.site.till.taken.items() if what.account == account_id]
+            own = [each for each, what in world.site.till.taken.items() if getattr(what, "account", "") == account_id]
             order["of"] = world.luck.choice(own if own and world.chance(0.8) else taken)
         case _:
             sign = world.luck.choice(("", "-"))

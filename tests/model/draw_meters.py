@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.model import draw_accounts
+from tests.model import draw_accounts, draw_credit
 from tests.model.draw_tariffs import KWH_TARIFFS, M3_TARIFFS
 from tests.model.meter import Meter
 from tests.model.tariff import cycle_keys
@@ -76,16 +76,18 @@ def _new_meter_id(world: World) -> str:
     return world.new_id("M")
 
 
-def install_meter(world: World) -> None:
-    """A meter on an account, with a tariff or without."""
+def install_meter(world: World, account_id: str = "") -> None:
+    """A meter on an account, with a tariff or without; often one that holds its credit itself, where that can be."""
+    account_id = account_id or draw_accounts.some_account_id(world)
     is_water = world.chance(0.5 if M3_TARIFFS[0] in world.site.book.tariffs else 0.05)
     kind = "water" if is_water else "electricity"
     order: dict[str, Any] = {
         "order": "install_meter",
         "meter": _new_meter_id(world),
-        "account": draw_accounts.some_account_id(world),
+        "account": account_id,
         "kind": kind,
         **_device(world, kind),
+        **draw_credit.install_fields(world, account_id),
     }
     if world.chance(0.8):
         order["tariff"] = _some_tariff(world, kind)
@@ -127,6 +129,7 @@ def replace_meter(world: World) -> None:
             "final": world.luck.choice(BAD_REGISTERS) if world.chance(0.04) else world.write_decimal(final),
             "new_meter": _new_meter_id(world),
             **device,
+            **(draw_credit.opening(world) if world.chance(0.6 if meter and meter.credit else 0.03) else {}),
         }
     )
 
@@ -144,6 +147,7 @@ def reading(world: World, meter_id: str) -> None:
         if world.chance(0.5):
             supply = "off" if supply == "on" else "on"
         content["supply"] = supply
+    content |= draw_credit.told(world, meter)
     if world.chance(0.04):
         items = list(content.items())
         world.luck.shuffle(items)

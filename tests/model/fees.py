@@ -45,6 +45,10 @@ class Fee:
             time += DAY
         return found
 
+    def is_awaited(self, now: int) -> bool:
+        """Whether anything is still to fall due: within 31 days of now or of the start of the last rate."""
+        return bool(self.dues(now, max(now, self.rates[-1].start) + 31 * DAY))
+
     def changed(self, rate: Rate) -> "Fee":
         """The fee with a rate in place of all from its start on."""
         return Fee([*(each for each in self.rates if each.start < rate.start), rate], self.charged_until)

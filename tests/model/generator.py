@@ -11,7 +11,8 @@ import json
 import random
 from typing import Any
 
-from tests.model import draw_accounts, draw_fees, draw_meters, draw_tariffs
+from tests.model import draw_accounts, draw_credit, draw_fees, draw_meters, draw_tariffs
+from tests.model.credit import on_its_way
 from tests.model.model import Model
 from tests.model.site import Site
 from tests.model.texts import DAY, HOUR, MINUTE, SECOND, midnight, parse_time, write_time
@@ -41,6 +42,7 @@ class World:
         self.clocks = dict.fromkeys(self.site_ids, beginning)
         self.site_id = self.site_ids[0]
         self.money_orders: list[Content] = []
+        self.sales: list[Content] = []
         self.next_number = 0
         self.has_fees = self.chance(0.3)
         self.has_shares = self.chance(0.3)
@@ -92,6 +94,10 @@ class World:
         for meter in site.meters.values():
             if meter.last_command is not None:
                 times |= {meter.last_command.at + 5 * MINUTE, meter.last_command.at + 5 * MINUTE - 1}
+        for account in site.accounts.values():
+            sent = on_its_way(account.sales)
+            if sent is not None:
+                times |= {sent.sent_at + 5 * MINUTE, sent.sent_at + 5 * MINUTE - 1}
         later = sorted(time for time in times if time > now)
         return self.luck.choice(later) + self.luck.choice((0, 0, 0, 0, 1, -1)) if later else now + HOUR
 
@@ -146,6 +152,13 @@ def draw(seed: int) -> World:
         _begin(world)
     while len(world.lines) < size:
         world.move_on()
+        credited = draw_credit.credit_meter_ids(world)
+        if credited and world.chance(0.3):
+            if world.chance(0.55):
+                draw_meters.reading(world, world.luck.choice(credited))
+            else:
+                draw_credit.draw(world)
+            continue
         action = world.luck.random()
         if world.has_fees and world.chance(0.08):
             draw_fees.set_fee(world)
@@ -202,6 +215,9 @@ def _begin(world: World) -> None:
             draw_accounts.money_order(world)
         if world.has_fees and world.chance(0.6):
             draw_fees.set_fee(world)
+    if world.chance(0.4):
+        draw_accounts.open_account(world, is_sound=True)
+        draw_meters.install_meter(world, account_id=list(world.site.accounts)[-1])
 
 
 def _read_some(world: World) -> None:

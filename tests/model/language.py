@@ -124,6 +124,7 @@ DEVICE = {
     "max_kw": optional(a_decimal),
     "max_m3h": optional(a_decimal),
 }
+CREDIT = {"remaining": optional(a_decimal), "count": optional(a_whole_number)}
 MONEY = {"account": Field(a_text), "order_id": Field(a_text)}
 
 ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
@@ -150,6 +151,8 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             "kind": Field(a_word("electricity", "water")),
             "tariff": optional(a_text),
             **DEVICE,
+            "credit": optional(a_word("platform", "meter"), "platform"),
+            **CREDIT,
         },
     ),
     "set_policy": (
@@ -160,6 +163,7 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             "overdraft": optional(a_decimal),
             "protected": optional(a_list(a_range)),
             "auto_restore": optional(a_truth),
+            "credit_tolerance": optional(a_decimal),
             "service_fee_percent": optional(a_decimal),
         },
     ),
@@ -195,7 +199,21 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             "new_meter": Field(a_text),
             **DEVICE,
             "ratio": optional(a_whole_number),
+            **CREDIT,
         },
+    ),
+    "sell": (
+        records.Sell,
+        {
+            "order_id": Field(a_text),
+            "meter": Field(a_text),
+            "amount": Field(a_decimal),
+            "channel": optional(a_text),
+        },
+    ),
+    "settle_sale": (
+        records.SettleSale,
+        {"order_id": Field(a_text), "of": Field(a_text), "outcome": Field(a_word("taken", "void"))},
     ),
     "control": (
         records.Control,
@@ -213,6 +231,7 @@ READING = {
     "register": Field(a_decimal),
     "read_at": Field(a_time),
     "supply": optional(a_word("on", "off")),
+    **CREDIT,
 }
 
 OF_ANY_LINE = ("at", "site", "order", "reading")

@@ -32,7 +32,17 @@ BAD_RANGES = (
     "25:00-26:00",
 )
 TIMES = ("at", "from", "read_at")
-DECIMALS = ("amount", "register", "final", "max_kw", "max_m3h", "overdraft", "service_fee_percent")
+DECIMALS = (
+    "amount",
+    "register",
+    "final",
+    "max_kw",
+    "max_m3h",
+    "overdraft",
+    "service_fee_percent",
+    "remaining",
+    "credit_tolerance",
+)
 
 
 def malform(lines: list[str], seed: int) -> list[str]:

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Self
 
 from tests.model import refusal
+from tests.model.credit import MeterCredit
 from tests.model.records import InstallMeter, ReplaceMeter
 from tests.model.refusal import refuse_if
 from tests.model.tariff import CycleKey
@@ -137,6 +138,9 @@ class Meter:
     by_component: Counter[str] = field(default_factory=Counter)
     by_cycle: Counter[CycleKey] = field(default_factory=Counter)
     """What this meter alone was priced for, by the month, the year and for ever, each segment at its start."""
+
+    credit: MeterCredit | None = None
+    """Where the meter holds its credit itself."""
 
     desired: str = "on"
     is_manual: bool = False

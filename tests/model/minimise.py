@@ -6,8 +6,26 @@ from collections.abc import Callable, Iterator
 Differs = Callable[[list[str]], bool]
 
 OPTIONAL_OF_DEVICE = ("ratio", "digits", "max_kw", "max_m3h", "tariff")
-OPTIONAL_OF_POLICY = ("account", "low", "overdraft", "protected", "auto_restore", "service_fee_percent")
-OPTIONAL_FIELDS = (*OPTIONAL_OF_DEVICE, *OPTIONAL_OF_POLICY, "bands", "channel", "supply", "finals", "site")
+OPTIONAL_OF_POLICY = (
+    "account",
+    "low",
+    "overdraft",
+    "protected",
+    "auto_restore",
+    "service_fee_percent",
+    "credit_tolerance",
+)
+OPTIONAL_OF_CREDIT = ("credit", "remaining", "count")
+OPTIONAL_FIELDS = (
+    *OPTIONAL_OF_DEVICE,
+    *OPTIONAL_OF_POLICY,
+    *OPTIONAL_OF_CREDIT,
+    "bands",
+    "channel",
+    "supply",
+    "finals",
+    "site",
+)
 
 
 def minimise(lines: list[str], differs: Differs) -> list[str]:

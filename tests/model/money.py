@@ -5,7 +5,7 @@ from math import floor
 
 from tests.model import refusal
 from tests.model.account import Account, Policy
-from tests.model.records import Adjust, Money, Recharge, Refund, Reverse, Share
+from tests.model.records import Adjust, Money, Recharge, Refund, Reverse, Sell, SettleSale, Share
 from tests.model.refusal import Refused, refuse_if
 
 
@@ -13,7 +13,7 @@ class Till:
     """The order ids that a site has taken, and what each was."""
 
     def __init__(self) -> None:
-        self.taken: dict[str, Money] = {}
+        self.taken: dict[str, Money | Sell | SettleSale] = {}
         self.reversed: set[str] = set()
         self.service_fees: dict[str, int] = {}
         """What was taken of each recharge."""
@@ -24,8 +24,7 @@ class Till:
         Raises:
             Refused: For the first reason that applies; nothing is changed.
         """
-        if order.order_id in self.taken:
-            raise Refused("duplicate" if self.taken[order.order_id] == order else "conflict")
+        self.refuse_repeat(order)
         refuse_if(order.account not in accounts, "unknown")
         account = accounts[order.account]
         if isinstance(order, Reverse):
@@ -33,9 +32,11 @@ class Till:
         named = order.weights if isinstance(order, Share) else {}
         refuse_if(any(account_id not in accounts for account_id in named), "unknown")
         refuse_if(any(each.is_closed for each in (account, *map(accounts.__getitem__, named))), "closed")
+        refuse_if(any(each.has_credit_in_meter for each in map(accounts.__getitem__, named)), "invalid")
+        refuse_if(account.has_credit_in_meter and not isinstance(order, Adjust), "invalid")
         match order:
             case Recharge():
-                kind = self._recharge(account, order, account.effective_policy(of_site).service_fee)
+                kind = self._recharge(account, order, account.effective_policy(of_site).service_fee_of(order.amount))
             case Refund():
                 kind = self._refund(account, order)
             case Reverse():
@@ -48,14 +49,23 @@ class Till:
         self.taken[order.order_id] = order
         return kind
 
-    def _recharge(self, account: Account, order: Recharge, rate: Fraction) -> str | None:
+    def refuse_repeat(self, order: Money | Sell | SettleSale) -> None:
+        """Refuse an order whose id was taken before.
+
+        Raises:
+            Refused: `duplicate` or `conflict`.
+        """
+        if order.order_id in self.taken:
+            raise Refused("duplicate" if self.taken[order.order_id] == order else "conflict")
+
+    def _recharge(self, account: Account, order: Recharge, service_fee: int) -> str | None:
         amount = refusal.money(order.amount)
         refuse_if(amount <= 0, "invalid")
         account.refuse_unless_fits(amount)
         account.recharged += amount
         account.had_recharge = True
-        self.service_fees[order.order_id] = floor(order.amount * 100 * rate + Fraction(1, 2)) * (refusal.NANO // 100)
-        account.service_fees += self.service_fees[order.order_id]
+        self.service_fees[order.order_id] = service_fee
+        account.service_fees += service_fee
         return "recharged"
 
     def _refund(self, account: Account, order: Refund) -> str | None:

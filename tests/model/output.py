@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model.account import Account
+from tests.model.credit import MeterCredit, Sale
 from tests.model.meter import Command, Meter
 from tests.model.texts import write_decimal, write_time
 
@@ -41,6 +42,29 @@ class Events:
             }
         )
 
+    def add_recharge(self, at: int, meter: str, sale: Sale, *, is_repeat: bool) -> None:
+        """Note a sale that is sent to its meter."""
+        self.commands.append(
+            {
+                "at": write_time(at),
+                "meter": meter,
+                "action": "recharge",
+                "reason": "sale",
+                "repeat": is_repeat,
+                "amount": write_money(sale.credit),
+                "count": sale.sent_count,
+            }
+        )
+
+    def add_credit_alarm(self, at: int, meter: str, balance: int, credit: MeterCredit) -> None:
+        """Note that ledger and meter have come to differ."""
+        self.add_alarm(at, meter, "credit")
+        self.alarms[-1] |= {
+            "ledger": write_money(balance),
+            "remaining": write_money(credit.remaining),
+            "count": credit.count,
+        }
+
     def add_notice(self, at: int, account: str, kind: str) -> None:
         """Note something that the account's holder is told."""
         self.notices.append({"at": write_time(at), "account": account, "kind": kind})
@@ -67,6 +91,7 @@ def describe_account(account: Account) -> dict[str, Any]:
         **({"service_fees": write_money(account.service_fees)} if account.service_fees else {}),
         **({"shared": write_money(account.shared)} if account.shared else {}),
         "closed": account.is_closed,
+        **({"pending": write_money(account.pending)} if account.pending else {}),
     }
 
 
@@ -84,7 +109,13 @@ def describe_meter(meter: Meter) -> dict[str, Any]:
         "register": write_quantity(meter.register),
         "desired": meter.desired,
         "flags": dict(_without_zeros(meter.flags)),
+        **describe_credit(meter.credit),
     }
+
+
+def describe_credit(credit: MeterCredit | None) -> dict[str, Any]:
+    """What a meter of the output told of its own credit, if it holds it."""
+    return {} if credit is None else {"remaining": write_money(credit.remaining), "count": credit.count}
 
 
 def _without_zeros(counts: Counter[str]) -> Iterable[tuple[str, int]]:

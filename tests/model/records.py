@@ -72,6 +72,9 @@ class InstallMeter:
     digits: int | None
     max_kw: Fraction | None
     max_m3h: Fraction | None
+    credit: str
+    remaining: Fraction | None
+    count: int | None
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class SetPolicy:
     overdraft: Fraction | None
     protected: tuple[DayRange, ...] | None
     auto_restore: bool | None
+    credit_tolerance: Fraction | None
     service_fee_percent: Fraction | None
 
 
@@ -152,6 +156,23 @@ class ReplaceMeter:
     digits: int | None
     max_kw: Fraction | None
     max_m3h: Fraction | None
+    remaining: Fraction | None
+    count: int | None
+
+
+@dataclass(frozen=True)
+class Sell:
+    order_id: str
+    meter: str
+    amount: Fraction
+    channel: str | None
+
+
+@dataclass(frozen=True)
+class SettleSale:
+    order_id: str
+    of: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -173,12 +194,14 @@ class Tick:
 
 @dataclass(frozen=True)
 class Reading:
-    """`supply` is None where the reading says nothing of it."""
+    """`supply`, `remaining` and `count` are None where the reading says nothing of them."""
 
     meter: str
     register: Fraction
     read_at: int
     supply: str | None
+    remaining: Fraction | None
+    count: int | None
 
 
 Money = Recharge | Refund | Reverse | Adjust | Share
@@ -192,6 +215,8 @@ Record = (
     | Money
     | AssignTariff
     | ReplaceMeter
+    | Sell
+    | SettleSale
     | Control
     | CloseAccount
     | Tick

@@ -25,6 +25,7 @@ from dataclasses import replace
 
 from tests.model import fees, records, refusal
 from tests.model.account import NEW_SITE, Account, build_policy
+from tests.model.credit import MeterCredit, Told, build_opening, build_told
 from tests.model.meter import Command, Meter, build_device
 from tests.model.money import Till
 from tests.model.output import Events
@@ -32,6 +33,7 @@ from tests.model.pricing import PriceBook, Quote, quote
 from tests.model.reading import Accepted, Alarming, Ignored, judge_final, judge_reading
 from tests.model.records import Line, Malformed
 from tests.model.refusal import Refused, refuse_if
+from tests.model.sales import Sales
 from tests.model.supply import decide, repeat
 from tests.model.tariff import UNIT_OF_KIND, Tariff, build_version
 from tests.model.texts import MINUTE, parse_time
@@ -56,6 +58,7 @@ class Site:
         self.accounts: dict[str, Account] = {}
         self.meters: dict[str, Meter] = {}
         self.till = Till()
+        self.sales = Sales(self.accounts, self.meters, self.till, self.events)
         self._start_line()
 
     def _start_line(self) -> None:
@@ -99,6 +102,10 @@ class Site:
                 self._take_assign_tariff(order, now)
             case records.ReplaceMeter() as order:
                 self._take_replace_meter(order, line, now)
+            case records.Sell() as order:
+                self._take_sell(order)
+            case records.SettleSale() as order:
+                self._take_settle_sale(order)
             case records.Control() as order:
                 self._take_control(order)
             case records.CloseAccount() as order:
@@ -235,9 +242,21 @@ class Site:
         device = build_device(order, order.kind)
         if order.tariff is not None:
             self._refuse_other_kind(order.tariff, order.kind)
+        opening = build_opening(order.remaining, order.count)
+        refuse_if(account.has_credit_in_meter, "invalid")
+        credit = None
+        if order.credit == "platform":
+            refuse_if(opening != Told(None, None), "invalid")
+        else:
+            refuse_if(bool(account.meters) or account.balance != 0, "invalid")
+            refuse_if(any(fee.is_awaited(now) for fee in account.fixed_fees.values()), "invalid")
+            credit = MeterCredit(opening.remaining or 0, opening.count or 0)
         self._claim("meter", order.meter, line=line, field="meter")
-        self.meters[order.meter] = Meter(order.meter, order.account, device, now, device.register, now)
+        self.meters[order.meter] = Meter(order.meter, order.account, device, now, device.register, now, credit=credit)
         account.meters.append(order.meter)
+        if credit is not None:
+            account.has_credit_in_meter = True
+            account.adjusted += credit.remaining
         assignments = () if order.tariff is None else ((now, order.tariff),)
         self.book = self.book.with_assignments(order.meter, assignments)
 
@@ -246,16 +265,30 @@ class Site:
         self._refuse_closed(old)
         refuse_if(order.new_meter in self.meters, "conflict")
         device = build_device(order, old.device.kind, old.device)
+        opening = build_opening(order.remaining, order.count)
+        refuse_if(old.credit is None and opening != Told(None, None), "invalid")
+        account = self.accounts[old.account_id]
         finals = [(old, judge_final(old, order.final, now))]
         quoted = self._quote(finals)
+        if opening.remaining is not None:
+            due = quoted.amounts()[old.account_id]
+            refuse_if(abs(opening.remaining - (account.balance - due)) > refusal.LARGEST_BALANCE, "invalid")
+        refuse_if(account.pending > 0, "pending")
         self._claim("meter", order.new_meter, line=line, field="new_meter")
         self._accept(finals, quoted, now)
         old.is_replaced = True
         new = Meter(order.new_meter, old.account_id, device, now, device.register, now, replaces=old)
         new.desired, new.last_command = old.desired, old.last_command
         new.is_manual, new.is_retained = old.is_manual, old.is_retained
+        if old.credit is not None:
+            new.credit = MeterCredit(old.credit.remaining, old.credit.count, old.credit.differed)
+            if opening.count is not None:
+                new.credit.count = opening.count
+            if opening.remaining is not None:
+                new.credit.remaining, new.credit.differed = opening.remaining, False
+                account.adjusted += opening.remaining - account.balance
         self.meters[order.new_meter] = new
-        in_use = self.accounts[old.account_id].meters
+        in_use = account.meters
         in_use[in_use.index(old.meter_id)] = new.meter_id
         self.book = self.book.with_assignments(new.meter_id, self.book.assignments[old.meter_id])
 
@@ -271,7 +304,9 @@ class Site:
             if meter_id in order.finals
         ]
         refuse_if(len(finals) < len(account.meters), "incomplete")
-        self._accept(finals, self._quote(finals), now)
+        quoted = self._quote(finals)
+        refuse_if(account.pending > 0, "pending")
+        self._accept(finals, quoted, now)
         account.is_closed = True
         self.closing = account.account_id
         if account.balance > 0:
@@ -295,7 +330,7 @@ class Site:
         account = self._account(order.account)
         refuse_if(account.is_closed, "closed")
         amount = refusal.money(order.amount)
-        refuse_if(amount < 0, "invalid")
+        refuse_if(amount < 0 or account.has_credit_in_meter, "invalid")
         old = account.fixed_fees.get(order.fee, fees.Fee())
         refuse_if(old.charged_until is not None and order.start <= old.charged_until, "retroactive")
         fee = old.changed(fees.Rate(order.start, amount, order.period))
@@ -306,6 +341,20 @@ class Site:
         for time, due in fees.charged_together(dues):
             account.charge_fee(due)
             fee.charged_until = time
+
+    # Sales into meters
+
+    def _take_sell(self, order: records.Sell) -> None:
+        self.till.refuse_repeat(order)
+        meter = self._meter(order.meter)
+        self._refuse_closed(meter)
+        self.sales.sell(order, meter, self.policy)
+
+    def _take_settle_sale(self, order: records.SettleSale) -> None:
+        self.till.refuse_repeat(order)
+        confirmed = self.sales.settle(order)
+        if confirmed is not None:
+            self.money_kind[confirmed.account_id] = "recharged"
 
     # Policy and control
 
@@ -342,6 +391,7 @@ class Site:
         meter = self._meter(reading.meter)
         self._refuse_closed(meter)
         register = meter.device.take_register(reading.register)
+        told = Told(None, None) if meter.credit is None else build_told(reading)
         time = reading.read_at
         if time > now + FUTURE_AFTER:
             meter.flags["future"] += 1
@@ -351,14 +401,21 @@ class Site:
                 meter.flags[ignored.flag] += 1
                 return
             case Alarming() as alarming:
+                self.sales.refuse_unless_fits(meter, told, due=0)
                 meter.held = alarming.held
                 meter.flags[alarming.flag] += 1
                 self.events.add_alarm(now, meter.meter_id, alarming.flag)
             case Accepted() as accepted:
                 ends = [(meter, accepted)]
-                self._accept(ends, self._quote(ends), now)
+                quoted = self._quote(ends)
+                self.sales.refuse_unless_fits(meter, told, due=quoted.amounts()[meter.account_id])
+                self._accept(ends, quoted, now)
         # Only now: a reading that was refused, because its price did not fit, says nothing of supply.
         self.reported = (meter, reading.supply)
+        if meter.credit is not None:
+            tolerance = self.accounts[meter.account_id].effective_policy(self.policy).credit_tolerance
+            if self.sales.mirror(meter, meter.credit, told, tolerance=tolerance, now=now):
+                self.money_kind[meter.account_id] = "recharged"
 
     # What the line meant
 
@@ -373,6 +430,7 @@ class Site:
                 self.events.add_notice(now, account_id, level)
             for meter_id in account.meters:
                 self._judge(self.meters[meter_id], account, now)
+        self.sales.send(now)
         if self.reported is not None:
             meter, supply = self.reported
             again = repeat(meter, supply, now)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streams.core.credit import UNTOLD
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import ReadingBatch, SiteLedger
@@ -49,12 +50,13 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
         yield {"order": "set_calendar", "days": {"2026-01-31": "workday", "2026-02-02": "weekend"}}
     yield set_tariff(random_, "E1", "2025-12-31T16:00:00Z")
     yield set_tariff(random_, "E2", "2026-01-31T23:00:00+08:00")
-    account = -1
+    account, alone = -1, False
     for number in range(meters):
-        if number == 0 or random_.random() < 0.6:
+        was_alone, alone = alone, random_.random() < 0.15
+        if number == 0 or alone or was_alone or random_.random() < 0.6:
             account += 1
             yield {"order": "open_account", "account": f"A{account}"}
-            if random_.random() < 0.8:
+            if not alone and random_.random() < 0.8:
                 amount = random_.choice(["5", "40", "100", "100000"])
                 yield {"order": "recharge", "account": f"A{account}", "order_id": f"R{account}", "amount": amount}
             if random_.random() < 0.3:
@@ -65,7 +67,7 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
                     "overdraft": random_.choice(["0", "10"]),
                     **({"service_fee_percent": "1.5"} if random_.random() < 0.5 else {}),
                 }
-            if random_.random() < 0.6:
+            if not alone and random_.random() < 0.6:
                 yield set_fee(random_, f"A{account}")
         yield {
             "order": "install_meter",
@@ -77,6 +79,7 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
             **({"tariff": random_.choice(["E1", "E1", "E2"])} if random_.random() < 0.95 else {}),
             **({"digits": 6} if random_.random() < 0.7 else {}),
             **({"max_kw": "50"} if random_.random() < 0.2 else {}),
+            **({"credit": "meter", "remaining": random_.choice(["0", "40"]), "count": 1} if alone else {}),
         }
 
 
@@ -112,6 +115,7 @@ def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
                 "by": "area",
             },
             {"order": "recharge", "account": "A0", "order_id": f"X{random_.random()}", "amount": "30"},
+            {"order": "sell", "order_id": f"S{random_.random()}", "meter": f"M{number}", "amount": "25"},
             {
                 "order": "control",
                 "meter": f"M{number}",
@@ -153,6 +157,10 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
         number = -1 if random_.random() < 0.01 else meter
         lines.append((number, register, read_at, now, random_.choice([0, 1, 1, 2])))
     columns = np.array(lines, np.int64).T
+    remaining = count = None
+    if random_.random() < 0.6:
+        remaining = np.array([random_.choice([UNTOLD, 0, 10**10, 4 * 10**10]) for _ in lines], np.int64)
+        count = np.array([random_.choice([UNTOLD, 1, 1, 2, 2, 3]) for _ in lines], np.int64)
     return ReadingBatch(
         meter=columns[0].astype(np.int32),
         register=columns[1],
@@ -161,6 +169,8 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
         supply=columns[4].astype(np.uint8),
         offset=np.full(len(lines), offset, np.int64),
         line=np.arange(len(lines), dtype=np.uint32),
+        remaining=remaining,
+        count=count,
     )
 
 

@@ -86,6 +86,10 @@ def test_money_comes_from_the_orders_that_were_taken(worlds: list[World]) -> Non
         output = world.model.output()
         refused = {refusal["line"] for refusal in output["refusals"]}
         recharged: Counter[str] = Counter()
+        for site in world.model.sites.values():
+            for account in site.accounts.values():
+                sold = sum(sale.amount for sale in account.sales if sale.state == "confirmed")
+                recharged[account.account_id] += Decimal(sold) / 10**9  # type: ignore[assignment]  # as above
         for number, text in enumerate(world.lines, 1):
             order = json.loads(text) if text.strip() else {}
             if order.get("order") == "recharge" and number not in refused:
@@ -105,12 +109,33 @@ def test_commands_alternate_and_end_at_the_desired_state(worlds: list[World]) ->
         supply = dict.fromkeys(states.values(), "restore")
         for command in output["commands"]:
             place = states[command["meter"]]
+            if command["action"] == "recharge":
+                continue
             assert (command["action"] == supply[place]) == command["repeat"]
             supply[place] = command["action"]
         for site in world.model.sites.values():
             for meter in site.meters.values():
                 if not meter.is_replaced:
                     assert (meter.desired == "on") == (supply[states[meter.meter_id]] == "restore")
+
+
+def test_what_was_sold_is_confirmed_pending_or_void(worlds: list[World]) -> None:
+    """A sale is money once at most, each meter has one on its way, and those that wait come after it."""
+    for world in worlds:
+        output = world.model.output()
+        refused = {refusal["line"] for refusal in output["refusals"]}
+        orders = [json.loads(text) if text.strip() else {} for text in world.lines]
+        sold = [
+            order for number, order in enumerate(orders, 1) if order.get("order") == "sell" and number not in refused
+        ]
+        accounts = [account for site in world.model.sites.values() for account in site.accounts.values()]
+        sales = [sale for account in accounts for sale in account.sales]
+        assert Counter(order["order_id"] for order in sold) == Counter(sale.order.order_id for sale in sales)
+        for account in accounts:
+            pending = [sale.state for sale in account.sales if sale.is_pending]
+            assert pending == ["sent", *["waiting"] * (len(pending) - 1)][: len(pending)]
+            shown = Decimal(output["accounts"][account.account_id].get("pending", "0"))
+            assert shown == Decimal(sum(sale.amount for sale in account.sales if sale.is_pending)) / 10**9
 
 
 def test_lines_so_far_decide_what_came_out_so_far(worlds: list[World]) -> None:

@@ -112,6 +112,16 @@ MUTANTS = [
     Mutant("share of a closed account", (("sharing.py", "in (public, *numbers)", "in (public,)"),)),
     Mutant("service fee rounded down", (("account.py", "+ SERVICE_FEE_WHOLE // 2)", ")"),)),
     Mutant("service fee kept at a reversal", (("money.py", "-taken.service_fee, of", "0, of"),)),
+    Mutant(
+        "a sale confirmed by any growth of the count",
+        (("credit.py", "count == self.count + 1 == self.expected", "count > self.count"),),
+    ),
+    Mutant("a sale confirmed by its count alone", (("credit.py", "count == self.count + 1 ==", "count =="),)),
+    Mutant("a sale sent again at once", (("crediting.py", " and line.at - credit.sent_at >= REPEAT_AFTER_MS", ""),)),
+    Mutant("a difference told each time", (("crediting.py", "if outside and not credit.outside", "if outside"),)),
+    Mutant("a meter with credit is cut", (("account.py", "if number in self.own_credit:", "if False:"),)),
+    Mutant("closed with a sale on its way", (("money.py", "if not reason and any(", "if False and any("),)),
+    Mutant("a service fee put into the meter", (("crediting.py", "credit.sales[0].credit", "credit.sales[0].amount"),)),
     Mutant("a share is no deduction", (("sharing.py", "spent=moved < 0", "spent=False"),)),
     Mutant(
         "compiled: a fee passed over",

@@ -18,6 +18,7 @@ from streams.core.outcome import (
     Alarm,
     Command,
     Entry,
+    Figures,
     MeterInstalled,
     Notice,
     Outcome,
@@ -171,17 +172,42 @@ CAUSED = {"site": "S1", "at": AT, "source": 1, "partition": 5, "offset": 77, "li
                 "action": "cut",
                 "reason": "arrears",
                 "repeat": True,
+                "amount_nano": 0,
+                "count": 0,
+            },
+        ),
+        (
+            Outcome(commands=(Command(CAUSE, AT, 2, "recharge", "sale", False, 9, amount=5 * 10**9, count=4),)),
+            "commands",
+            {
+                "gateway": "S1-G1",
+                "meter": "S1-M2",
+                "sequence": 9,
+                "action": "recharge",
+                "reason": "sale",
+                "repeat": False,
+                "amount_nano": 5 * 10**9,
+                "count": 4,
             },
         ),
         (Outcome(notices=(Notice(CAUSE, AT, 0, "low1"),)), "notices", {"account": "S1-A0", "kind": "low1"}),
-        (Outcome(alarms=(Alarm(CAUSE, AT, 1, "backwards"),)), "alarms", {"meter": "S1-M1", "kind": "backwards"}),
+        (
+            Outcome(alarms=(Alarm(CAUSE, AT, 1, "backwards"),)),
+            "alarms",
+            {"meter": "S1-M1", "kind": "backwards", "ledger_nano": 0, "remaining_nano": 0, "count": 0},
+        ),
+        (
+            Outcome(alarms=(Alarm(CAUSE, AT, 1, "credit", Figures(7, -8, 3)),)),
+            "alarms",
+            {"meter": "S1-M1", "kind": "credit", "ledger_nano": 7, "remaining_nano": -8, "count": 3},
+        ),
         (
             Outcome(refusals=(Refusal(CAUSE, AT, "unknown", "M99"),)),
             "refusals",
             {"reason": "unknown", "subject": "M99"},
         ),
     ],
-    ids=["entry", "command", "notice", "alarm", "refusal"],
+    ids=["entry", "command", "recharge", "notice", "alarm", "credit", "refusal"],
 )
 def test_an_event(outcome: Outcome, table: str, expected: dict[str, Any]) -> None:
     assert rows_of(outcome, table=table) == [CAUSED | expected]

@@ -25,6 +25,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "reverse": {"account": "A1", "order_id": "V1", "of": "R1"},
     "adjust": {"account": "A1", "order_id": "J1", "amount": "-1", "reason": "text"},
     "share": {"account": "A1", "order_id": "S1", "amount": "1", "weights": {"A2": "1"}, "by": "area"},
+    "sell": {"order_id": "S1", "meter": "M1", "amount": "1"},
+    "settle_sale": {"order_id": "X1", "of": "S1", "outcome": "void"},
     "assign_tariff": {"meter": "M1", "tariff": "E1"},
     "replace_meter": {"meter": "M1", "final": "1", "new_meter": "M2", "register": "0"},
     "control": {"meter": "M1", "action": "cut"},
@@ -55,6 +57,13 @@ def test_the_least_that_an_order_needs_is_enough_and_all_of_it_is_needed(kind: s
         ("set_tariff", "profiles", [{"bands": {"all": []}, "months": ["1"]}]),
         ("set_tariff", "profiles", [{"bands": {"all": []}, "days": ["sunday"]}]),
         ("set_tariff", "profiles", {"bands": {"all": []}}),
+        ("install_meter", "credit", "card"),
+        ("install_meter", "remaining", 1),
+        ("install_meter", "count", "1"),
+        ("install_meter", "count", True),
+        ("replace_meter", "credit", "meter"),
+        ("set_policy", "credit_tolerance", "1e2"),
+        ("settle_sale", "outcome", "lost"),
         ("refund", "channel", "counter"),
         ("recharge", "amount", 1),
         ("recharge", "amount", "1,5"),
@@ -84,7 +93,7 @@ def test_a_field_of_the_wrong_form_is_named(kind: str, name: str, value: object)
     assert caught.value.field == name
 
 
-@pytest.mark.parametrize("order", [None, "", "sell", 3], ids=repr)
+@pytest.mark.parametrize("order", [None, "", "sold", 3], ids=repr)
 def test_an_unknown_order_is_named(order: object) -> None:
     with pytest.raises(MalformedError) as caught:
         parse_order({"order": order})
