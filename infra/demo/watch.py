@@ -26,7 +26,10 @@ _BALANCES: Final = (
     "SELECT argMax(balance_nano, place) AS balance, transform(site, %(sites)s, %(levels)s, %(usual)s) AS low FROM ("
     "SELECT site, account, balance_nano, place FROM movements) GROUP BY site, account)"
 )
-_METERS_OFF: Final = "SELECT countIf(last = 'cut') FROM (SELECT argMaxIf(action, sequence, action != 'recharge') AS last FROM commands GROUP BY site, meter)"
+_METERS_OFF: Final = (
+    "SELECT countIf(last = 'cut') FROM (SELECT argMax(action, sequence) AS last FROM commands"
+    " WHERE action != 'recharge' GROUP BY site, meter)"
+)
 _DEDUCTIONS: Final = (
     "SELECT toUnixTimestamp64Milli(read_at), account, meter, consumption_milli, amount_nano, balance_nano"
     " FROM readings WHERE amount_nano > 0 ORDER BY at DESC, offset DESC, line DESC LIMIT %(rows)s"
