@@ -75,7 +75,9 @@ class Layout:
             return None
         first, last = taken.blocks[0], taken.blocks[-1]
         alike = all(block.template in TEMPLATES and block.frame_length for block in taken.blocks)
-        if not alike or first.item != REGISTER_ITEM:
+        # Supply is joined by address; of one that is there twice, frame by frame is not the same.
+        once = len(np.unique(first.addresses)) == len(first)
+        if not alike or not once or first.item != REGISTER_ITEM:
             return None
         supply_template, supply_length, head = "", 0, 0
         if last is not first:

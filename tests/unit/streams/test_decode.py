@@ -136,6 +136,13 @@ def test_a_layout_that_is_known_is_not_taken_for_another() -> None:
         assert rows(reader.read([Record(0, value)])) == rows(read_first((0, value)))
 
 
+def test_an_address_that_is_twice_in_a_round_is_read_alike_every_time() -> None:
+    value = bytearray(blocks_round(energy([1, 1], [5, 6]), relay([1, 1], on=False)))
+    value[-8] ^= 0x55
+    records = [(0, bytes(value)), (1, bytes(value))]
+    assert rows(read_again(*records)) == rows(read_first(*records))
+
+
 rounds = st.lists(
     st.tuples(
         st.sampled_from(["G1", "G2", "G3"]),
