@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.credit import COUNT_LIMIT, UNSOUND, UNTOLD, Told
 from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source, Supply
 from streams.core.site import ReadingBatch, SiteLedger
 from streams.core.strictjson import read_object
+from streams.core.told import BANDS_MAX, COUNT_LIMIT, UNSOUND, UNTOLD, Told
 from streams.core.units import Quantity, money_nano, parse_decimal
 from streams.summary import SiteSummary
 
@@ -29,6 +29,7 @@ _USUAL = re.compile(
     r'"meter": ?"([^"\\\x00-\x1f]+)", ?"register": ?"([0-9]{1,9})(?:\.([0-9]{1,3}))?", ?'
     r'"read_at": ?"([0-9T:.Z+-]+)"(?:, ?"supply": ?"(on|off)")?\}\}\s*'
 )
+_TOLD = frozenset({"remaining", "count", "band_registers"})
 _SUPPLY = {None: Supply.UNKNOWN, "on": Supply.ON, "off": Supply.OFF}
 _SCALE = {None: 0, 1: 100, 2: 10, 3: 1}
 
@@ -44,14 +45,16 @@ class _Run:
     supply: list[int] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
     told: dict[int, Told] = field(default_factory=dict)
-    """By place, where a reading tells of the meter's own credit."""
+    """By place, where a reading tells more than its register."""
 
     def batch(self) -> ReadingBatch:
-        remaining = count = None
+        remaining = count = bands = None
         if self.told:
             remaining, count = np.full((2, len(self.line)), UNTOLD, np.int64)
+            bands = np.full((len(self.line), BANDS_MAX), UNTOLD, np.int64)
             for place, told in self.told.items():
                 remaining[place], count[place] = told.remaining, told.count
+                bands[place, : len(told.bands)] = told.bands
         return ReadingBatch(
             meter=np.array(self.meter, np.int32),
             register=np.array(self.register, np.int64),
@@ -62,6 +65,7 @@ class _Run:
             line=np.zeros(len(self.line), np.uint32),
             remaining=remaining,
             count=count,
+            bands=bands,
         )
 
 
@@ -140,17 +144,16 @@ class Replay:
     def _take_reading(self, number: int, site: str, at: int, reading: object) -> None:
         if not isinstance(reading, dict):
             raise MalformedError("reading", "must be an object")
-        _known(reading, {"meter", "register", "read_at", "supply", "remaining", "count"})
+        _known(reading, {"meter", "register", "read_at", "supply", "remaining", "count", "band_registers"})
         meter = _text(reading, "meter")
         register = _decimal(reading, "register").scaled(3)
         read_at = self._time(_text(reading, "read_at"), "read_at")
         supply = _text(reading, "supply") if "supply" in reading else None
         if supply not in _SUPPLY:
             raise MalformedError("supply", "must be one of on, off")
-        told = told_of(reading)
-        if told is not None:
-            run = self._site(site).run
-            run.told[len(run.line)] = told
+        if reading.keys() & _TOLD:
+            of = self._site(site)
+            of.run.told[len(of.run.line)] = told_of(of.ledger, reading)
         self._add(number, site, at, meter, -1 if register is None else register, read_at, supply)
 
     def _add(
@@ -220,14 +223,12 @@ def _known(line: Mapping[str, Any], names: set[str]) -> None:
             raise MalformedError(name, "is not a field here")
 
 
-def told_of(reading: Mapping[str, Any]) -> Told | None:
-    """What a reading line tells of its meter's own credit; None where it does not.
+def told_of(ledger: SiteLedger, reading: Mapping[str, Any]) -> Told:
+    """What a reading line tells of its meter's own credit and band registers.
 
     Raises:
         MalformedError: A field is of the wrong form.
     """
-    if "remaining" not in reading and "count" not in reading:
-        return None
     remaining = count = UNTOLD
     if "remaining" in reading:
         amount = money_nano(_decimal(reading, "remaining"))
@@ -238,7 +239,17 @@ def told_of(reading: Mapping[str, Any]) -> Told | None:
             raise MalformedError("count", "must be a whole number")
         # A number of any width may stand there.
         count = count if 0 <= count < COUNT_LIMIT else UNSOUND
-    return Told(remaining, count)
+    bands: tuple[int, ...] = ()
+    if "band_registers" in reading:
+        given = reading["band_registers"]
+        if not isinstance(given, dict):
+            raise MalformedError("band_registers", "must be an object")
+        if "" in given:
+            raise MalformedError("band_registers", "has an empty name")
+        bands = ledger.bands_told(
+            reading["meter"], {name: _quantity(text, "band_registers") for name, text in given.items()}
+        )
+    return Told(remaining, count, bands)
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:
@@ -253,7 +264,11 @@ def _text(line: Mapping[str, Any], name: str) -> str:
 
 
 def _decimal(line: Mapping[str, Any], name: str) -> Quantity:
-    quantity = parse_decimal(_text(line, name))
+    return _quantity(_text(line, name), name)
+
+
+def _quantity(text: object, name: str) -> Quantity:
+    quantity = parse_decimal(text) if isinstance(text, str) else None
     if quantity is None:
         raise MalformedError(name, "must be a decimal such as 12.50")
     return quantity

@@ -13,10 +13,10 @@ from sinks.clickhouse.blocks import Block, Blocks, Span
 from sinks.clickhouse.columns import table_rows
 from sinks.clickhouse.tables import Posted
 from sinks.clickhouse.writer import ClickHouseStore
-from streams.core.credit import Told
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source, Supply
 from streams.core.site import ReadingBatch, SiteLedger
+from streams.core.told import BANDS_MAX, UNTOLD
 from streams.core.units import parse_decimal
 from streams.postings import Inputs, Postings, cut_postings
 from streams.postings import Span as InputSpan
@@ -75,7 +75,7 @@ def reading_batch(site: SiteLedger, lines: Sequence[Line]) -> ReadingBatch:
     """Reading lines as the core takes them."""
     readings = [line["reading"] for line in lines]
     registers = [parse_decimal(reading["register"]) for reading in readings]
-    told = [told_of(reading) or Told() for reading in readings]
+    told = [told_of(site, reading) for reading in readings]
     scaled = [None if register is None else register.scaled(3) for register in registers]
     return ReadingBatch(
         meter=np.array([site.meter_number(reading["meter"]) for reading in readings], np.int32),
@@ -87,6 +87,7 @@ def reading_batch(site: SiteLedger, lines: Sequence[Line]) -> ReadingBatch:
         line=np.zeros(len(lines), np.uint32),
         remaining=np.array([each.remaining for each in told], np.int64),
         count=np.array([each.count for each in told], np.int64),
+        bands=np.array([[*each.bands, *[UNTOLD] * (BANDS_MAX - len(each.bands))] for each in told], np.int64),
     )
 
 

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streams.core.kept import Part
+from streams.core.bandregisters import register_difference
+from streams.core.kept import BY_TIME, REST, Part
 from streams.core.localtime import FAR_AHEAD_MS
 from streams.core.meter import Meter
+from streams.core.orders import NamedQuantities
 from streams.core.outcome import Flag
 from streams.core.tariff import Tariffs, TariffVersion
+from streams.core.told import UNSOUND, UNTOLD
 
 AHEAD_MS = 15 * 60_000
 """A reading further ahead of its arrival is refused `future`."""
@@ -50,18 +53,25 @@ class Judgement:
         return sum(piece.amount for piece in self.pieces)
 
 
-def judge_reading(meter: Meter, tariffs: Tariffs, *, register: int, read_at: int, at: int) -> Judgement:
+def judge_reading(
+    meter: Meter, tariffs: Tariffs, *, register: int, read_at: int, at: int, bands: Sequence[int] = ()
+) -> Judgement:
     """Judge a reading of a known meter and charge what it shows (P18); changes `meter` and `priced_until`.
 
     Args:
         register: Wh or litres; below 0 where the text was finer or otherwise no register value.
         read_at: When the meter was read, ms.
         at: The line's time, ms.
+        bands: Of a meter with band registers what they show, Wh, `UNTOLD` where the line does not tell.
     """
     if meter.closed:
         return Judgement(refusal="closed")
-    if not 0 <= register < meter.wrap:
+    told = _told_bands(meter, bands)
+    if not 0 <= register < meter.wrap or not _are_sound(meter, told):
         return Judgement(refusal="invalid")
+    if UNTOLD in told:
+        # Nothing is lost by it: a later reading shows what was used in between, band by band.
+        return Judgement(refusal="incomplete")
     if read_at > at + AHEAD_MS:
         return Judgement(refusal="future")
     if read_at <= meter.read_at:
@@ -82,23 +92,49 @@ def judge_reading(meter: Meter, tariffs: Tariffs, *, register: int, read_at: int
         judgement.flags |= Flag.IMPLAUSIBLE
         judgement.alarms.append("implausible")
         return judgement
-    charge(meter, tariffs, judgement, consumption=consumption, rollover=rollover, until=read_at)
+    charge(meter, tariffs, judgement, consumption=consumption, rollover=rollover, until=read_at, bands=told)
     meter.register = register
     return judgement
 
 
-def judge_final(meter: Meter, tariffs: Tariffs, *, register: int, at: int) -> Judgement | None:
-    """Charge a final register, true by decree (P21); None, with nothing changed, where it is `invalid`."""
+def judge_final(
+    meter: Meter, tariffs: Tariffs, *, register: int, at: int, bands: Sequence[int] = ()
+) -> Judgement | None:
+    """Charge a final register, true by decree (P21); None, with nothing changed, where it is `invalid`.
+
+    Args:
+        register, at: As in `judge_reading`.
+        bands: Final band registers, all or none; without them the last consumption is shared out by time.
+    """
     advance = _advance(meter, register) if 0 <= register < meter.wrap else None
-    if advance is None:
+    if advance is None or not _are_sound(meter, bands) or UNTOLD in bands:
         return None
     judgement = Judgement(flags=Flag.FINAL)
     meter.held = None
     consumption, rollover = advance
     until = max(at, meter.read_at)
-    charge(meter, tariffs, judgement, consumption=consumption, rollover=rollover, until=until)
+    charge(meter, tariffs, judgement, consumption=consumption, rollover=rollover, until=until, bands=bands)
     meter.register = register
     return judgement
+
+
+def final_bands(meter: Meter, given: NamedQuantities | None) -> tuple[int, ...]:
+    """What an order tells of the final band registers, as `judge_final` takes it."""
+    if given is None:
+        return ()
+    return (UNSOUND,) if meter.bands is None else meter.bands.in_places(dict(given))
+
+
+def _told_bands(meter: Meter, bands: Sequence[int]) -> Sequence[int]:
+    """What is told of the meter's own band registers; nothing counts for a meter that has none."""
+    if meter.bands is None:
+        return ()
+    count = len(meter.bands.names)
+    return tuple(bands[:count]) or (UNTOLD,) * count
+
+
+def _are_sound(meter: Meter, bands: Sequence[int]) -> bool:
+    return all(band == UNTOLD or 0 <= band < meter.wrap for band in bands)
 
 
 def charge(
@@ -109,13 +145,20 @@ def charge(
     consumption: int,
     rollover: bool,
     until: int,
+    bands: Sequence[int] = (),
 ) -> None:
     """Charge the interval from the accepted reading to `until`, and accept that time."""
     if rollover:
         judgement.flags |= Flag.ROLLOVER
     judgement.consumption = consumption
     whole = Part(meter.read_at, until, consumption, meter.read_at, until)
-    pieces, kept = price_part(meter, tariffs, whole)
+    pieces: list[Piece] = []
+    kept: list[Part] = []
+    for part in _by_bands(meter, whole, bands, judgement) if bands else [whole]:
+        priced, unpriced = price_part(meter, tariffs, part)
+        for piece in priced:
+            _append(pieces, piece)
+        kept += unpriced
     meter.read_at = until
     meter.parts += tuple(kept)
     judgement.pieces = [piece for piece in pieces if piece.quantity]
@@ -124,6 +167,19 @@ def charge(
         judgement.alarms.append("unpriced")
     elif not kept and (len(judgement.pieces) == 1 or not consumption):
         judgement.cell = (judgement.pieces or pieces)[0]
+
+
+def _by_bands(meter: Meter, whole: Part, told: Sequence[int], judgement: Judgement) -> list[Part]:
+    """Share an interval out as the meter's band registers say, in their order, the rest last."""
+    assert meter.bands is not None
+    shares = meter.bands.share_out(whole.consumption // meter.ratio, told, digits=meter.digits, wrap=meter.wrap)
+    meter.bands = shares.after
+    if shares.strange:
+        judgement.alarms.append("bands")
+    of_bands = [*enumerate(shares.of_bands), (REST, shares.rest)]
+    parts = [whole._replace(consumption=share * meter.ratio, band=band) for band, share in of_bands if share]
+    # Of nothing there is one part, too: what it covers counts as priced.
+    return parts or [whole]
 
 
 def price_part(
@@ -145,11 +201,20 @@ def price_part(
                 kept.append(part._replace(start=segment.start, end=segment.end))
             continue
         tariffs.priced(segment.version.tariff, segment.end)
-        band = segment.version.band_at(segment.start, tariffs.calendar)
+        band = _band_of(meter, part, segment.version, segment.start, tariffs)
         _price_segment(meter, segment.version, band, segment.start, segment.quantity, pieces)
         for follower in followers:
             follower.positions.add(segment.start, segment.quantity)
     return pieces, kept
+
+
+def _band_of(meter: Meter, part: Part, version: TariffVersion, start: int, tariffs: Tariffs) -> int:
+    """The code of a segment's band: that of its register, where the version knows its name."""
+    if part.band == BY_TIME:
+        return version.band_at(start, tariffs.calendar)
+    if part.band == REST or meter.bands is None:
+        return version.rest_band
+    return version.band_codes.get(meter.bands.names[part.band], version.rest_band)
 
 
 class _Segment(NamedTuple):
@@ -217,15 +282,8 @@ def _older(register: int, read_at: int, accepted: int, accepted_at: int) -> Flag
 
 def _advance(meter: Meter, register: int) -> tuple[int, bool] | None:
     """Consumption since the accepted register and whether it rolled over; None where it runs backwards."""
-    return _difference(meter, meter.register, register)
-
-
-def _difference(meter: Meter, last: int, register: int) -> tuple[int, bool] | None:
-    if register >= last:
-        return (register - last) * meter.ratio, False
-    if meter.digits and 10 * last >= 9 * meter.wrap and 10 * register <= meter.wrap:
-        return (register + meter.wrap - last) * meter.ratio, True
-    return None
+    advance = register_difference(meter.register, register, digits=meter.digits, wrap=meter.wrap)
+    return None if advance is None else (advance[0] * meter.ratio, advance[1])
 
 
 def _confirmed(meter: Meter, register: int, read_at: int) -> tuple[int, bool] | None:

@@ -7,29 +7,6 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from streams.core.units import NANO_PER_YUAN, UNITS_LIMIT
-
-UNTOLD = -(1 << 63)
-"""In a column of readings: the line says nothing of it."""
-UNSOUND = UNTOLD + 1
-"""In a column of readings: the line says what cannot be."""
-REMAINING_LIMIT = UNITS_LIMIT * NANO_PER_YUAN
-COUNT_LIMIT = UNITS_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a reading tells of its meter's own credit: nano-yuan and the recharge count, `UNTOLD` where it does not."""
-
-    remaining: int = UNTOLD
-    count: int = UNTOLD
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether both can be."""
-        remaining = self.remaining == UNTOLD or abs(self.remaining) < REMAINING_LIMIT
-        return remaining and (self.count == UNTOLD or 0 <= self.count < COUNT_LIMIT)
-
 
 @dataclass(frozen=True, slots=True)
 class Sale:

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from streams.core.books import Books
-from streams.core.credit import COUNT_LIMIT, UNTOLD, Credit, Sale, Told
+from streams.core.credit import Credit, Sale
 from streams.core.line import Line
 from streams.core.meter import Care
 from streams.core.orders import InstallMeter, ReplaceMeter
 from streams.core.outcome import Command, Figures
 from streams.core.supply import REPEAT_AFTER_MS
+from streams.core.told import COUNT_LIMIT, UNTOLD, Told
 from streams.core.units import MONEY_MAX, money_nano
 
 
@@ -75,10 +76,10 @@ def mirror(line: Line, number: int, told: Told) -> None:
     if told.count != UNTOLD:
         sale = was.taken_at(told.count)
         credit = replace(credit, count=told.count)
+        if told.count != was.count and sale is None:
+            line.alarm(number, "count")
         if sale is not None:
             credit = finish(line, number, credit, sale, operator=sale.operator)
-        elif told.count != was.count:
-            line.alarm(number, "count")
         elif credit.awaits(told.count) and line.at - credit.sent_at >= REPEAT_AFTER_MS:
             credit = send_first(line, number, credit, repeat=True)
     if UNTOLD not in (told.remaining, told.count):

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from streams.core.books import Books
 from streams.core.charging import charge_due_fees
-from streams.core.credit import Told
 from streams.core.kernel import state_of, take_common
 from streams.core.line import Line
 from streams.core.outcome import READING, Position, Source
 from streams.core.posting import NO_PIECES, take_reading
+from streams.core.told import Told
 
 if TYPE_CHECKING:
     from streams.core.site import ReadingBatch
@@ -48,10 +48,12 @@ def compile_ahead() -> None:
 
 def fold_plainly(books: Books, batch: "ReadingBatch") -> None:
     """Take a batch line by line by the plain rules: what the compiled way is held against."""
-    for meter, register, read_at, at, supply, offset, number, *told in batch.lines():
+    for meter, register, read_at, at, supply, offset, number, remaining, count, bands in batch.lines():
         line = Line(books, at=at, position=Position(Source.FRAMES, offset, number))
         charge_due_fees(line)
-        take_reading(line, meter, register=register, read_at=read_at, supply=supply, told=Told(*told))
+        take_reading(
+            line, meter, register=register, read_at=read_at, supply=supply, told=Told(remaining, count, tuple(bands))
+        )
         line.end()
 
 

@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-PART = np.dtype([("t0", "<i8"), ("t1", "<i8"), ("consumption", "<i8"), ("start", "<i8"), ("end", "<i8")])
+BY_TIME = -1
+"""A part's band follows from the time of the day."""
+REST = -2
+"""A part is what no band register shows: it is of the band without ranges."""
+
+_UP_TO_LAYOUT_2 = np.dtype([("t0", "<i8"), ("t1", "<i8"), ("consumption", "<i8"), ("start", "<i8"), ("end", "<i8")])
+PART = np.dtype([*_UP_TO_LAYOUT_2.descr, ("band", "i1")])
 """A `Part` in a page: times in ms, `consumption` Wh or litres."""
 
 
@@ -17,6 +23,8 @@ class Part(NamedTuple):
     consumption: int
     start: int
     end: int
+    band: int = BY_TIME
+    """The place of the meter's band register that it was read off, `BY_TIME` or `REST`."""
 
     @property
     def quantity(self) -> int:
@@ -32,6 +40,16 @@ class Part(NamedTuple):
 def parts_page(parts: Sequence[Part]) -> bytes:
     """Parts as rows of a page."""
     return np.array([tuple(part) for part in parts], PART).tobytes()
+
+
+def upgraded(page: bytes) -> bytes:
+    """A page of layout 2 as one of today's."""
+    old = np.frombuffer(page, _UP_TO_LAYOUT_2)
+    rows = np.zeros(len(old), PART)
+    for name in _UP_TO_LAYOUT_2.names or ():
+        rows[name] = old[name]
+    rows["band"] = BY_TIME
+    return rows.tobytes()
 
 
 def parts_of(pages: Iterable[bytes]) -> tuple[Part, ...]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streams.core.bandregisters import BandRegisters
 from streams.core.growing import GrowingRows
 from streams.core.kept import Part
 from streams.core.localtime import FAR_AHEAD_MS, LONG_AGO_MS, month_of
@@ -69,10 +70,12 @@ class Care(IntFlag):
     PARTS = 4
     CREDIT = 8
     """It holds its credit itself, which its readings tell of."""
+    BANDS = 16
+    """It has band registers, which its readings tell of."""
 
 
 # The same as plain numbers: a flag's own operators cost more than judging a reading.
-_CLOSED, _HELD, _PARTS, _CREDIT = (int(care) for care in Care)
+_CLOSED, _HELD, _PARTS, _CREDIT, _BANDS = (int(care) for care in Care)
 
 
 class Kind(IntEnum):
@@ -143,6 +146,7 @@ class Meter:
     positions: Positions
     assignments: tuple[tuple[int, int], ...]
     parts: tuple[Part, ...]
+    bands: BandRegisters | None
 
     def tariff_at(self, at: int) -> tuple[int, int]:
         """The number of the tariff that the meter has at an instant (-1: none), and when the next one begins."""
@@ -230,6 +234,7 @@ class Meters:
             positions=positions,
             assignments=info.assignments,
             parts=info.parts,
+            bands=info.bands,
         )
 
     def store(self, meter: Meter) -> None:
@@ -243,7 +248,7 @@ class Meters:
         row = self.setup.rows[number]
         was = _SetupRow._make(row.item())
         care = _CLOSED * meter.closed | _HELD * (meter.held is not None) | _PARTS * bool(meter.parts)
-        care |= was.care & _CREDIT
+        care |= was.care & _CREDIT | _BANDS * (meter.bands is not None)
         now = was._replace(
             care=care,
             held_register=held_register,
@@ -257,6 +262,9 @@ class Meters:
             self.setup.touch(number)
         if meter.parts or info.parts:
             info.keep(meter.parts, positions.months, positions.years)
+            self.dirty_infos.add(number)
+        if meter.bands != info.bands:
+            info.bands = meter.bands
             self.dirty_infos.add(number)
         if meter.closed:
             self.routes.remove(info.gateway, info.address, number)

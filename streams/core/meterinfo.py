@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams.core.bandregisters import BandRegisters, bands_of, bands_record
 from streams.core.kept import Part
 
 
@@ -23,6 +24,7 @@ class MeterInfo:
     months: dict[int, int] = field(default_factory=dict)
     """Only while there are parts: a part priced late takes the position of its own month."""
     years: dict[int, int] = field(default_factory=dict)
+    bands: BandRegisters | None = None
 
     def keep(self, parts: tuple[Part, ...], months: dict[int, int], years: dict[int, int]) -> None:
         """Take over what is unpriced now, and the positions that it needs."""
@@ -42,6 +44,7 @@ def info_record(info: MeterInfo) -> dict[str, Any]:
         "kept": len(info.parts),
         "months": [list(pair) for pair in sorted(info.months.items())],
         "years": [list(pair) for pair in sorted(info.years.items())],
+        **bands_record(info.bands),
     }
 
 
@@ -59,4 +62,5 @@ def info_of(record: dict[str, Any], parts: tuple[Part, ...]) -> MeterInfo:
         written=len(parts),
         months=dict(record["months"]),
         years=dict(record["years"]),
+        bands=bands_of(record),
     )

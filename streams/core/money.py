@@ -7,10 +7,10 @@ and refused `conflict` if not (P9). The balance changes only here and by deducti
 from dataclasses import replace
 
 from streams.core.account import TakenOrder, order_digest
-from streams.core.consumption import Judgement, judge_final
+from streams.core.consumption import Judgement, final_bands, judge_final
 from streams.core.line import Line
 from streams.core.meter import Meter
-from streams.core.orders import Adjust, CloseAccount, MoneyOrder, Recharge, Refund, Reverse
+from streams.core.orders import Adjust, CloseAccount, MoneyOrder, NamedQuantities, Recharge, Refund, Reverse
 from streams.core.posting import write_down
 from streams.core.units import money_nano
 
@@ -100,14 +100,16 @@ def close_account(line: Line, order: CloseAccount) -> None:
     """Charge the final readings, pay out what is left, and cut for good (P21, P28, P29)."""
     books = line.books
     account = books.accounts.by_id.get(order.account)
-    if account is None or any(meter not in books.meters.by_id for meter, _ in order.finals):
+    named = [meter for meter, _ in (*order.finals, *order.finals_of_bands)]
+    if account is None or any(meter not in books.meters.by_id for meter in named):
         return line.refuse("unknown", order.account)
     if books.accounts.infos[account].closed:
         return line.refuse("closed", order.account)
     finals = {books.meters.by_id[meter]: final.scaled(3) for meter, final in order.finals}
     seated = books.meters.seated(account)
     kept_until = books.tariffs.priced_until.copy()
-    judged = _judge_finals(line, finals, seated)
+    bands = {books.meters.by_id[meter]: registers for meter, registers in order.finals_of_bands}
+    judged = _judge_finals(line, finals, bands, seated)
     due = sum(judgement.amount for _, _, judgement in judged or ())
     reason = "invalid" if judged is None or not line.fits(account, -due) else ""
     if judged is not None and len(judged) < len(seated):
@@ -132,10 +134,10 @@ def close_account(line: Line, order: CloseAccount) -> None:
 
 
 def _judge_finals(
-    line: Line, finals: dict[int, int | None], seated: list[int]
+    line: Line, finals: dict[int, int | None], bands: dict[int, NamedQuantities], seated: list[int]
 ) -> list[tuple[Meter, int, Judgement]] | None:
     """Every final with its meter as charged by it; None where one is `invalid`. Nothing is stored yet."""
-    if not set(finals) <= set(seated):
+    if not set(bands) <= set(finals) <= set(seated):
         return None
     books = line.books
     judged = []
@@ -144,7 +146,8 @@ def _judge_finals(
             final = finals[number]
             meter = books.meters.load(number)
             register = -1 if final is None else final
-            judgement = judge_final(meter, books.tariffs, register=register, at=line.at)
+            told = final_bands(meter, bands.get(number))
+            judgement = judge_final(meter, books.tariffs, register=register, at=line.at, bands=told)
             if judgement is None:
                 return None
             judged.append((meter, register, judgement))

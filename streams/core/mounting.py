@@ -1,12 +1,13 @@
 """Meters on and off the wall: installing, replacing, assigning tariffs."""
 
-from streams.core.consumption import judge_final
+from streams.core.bandregisters import begin
+from streams.core.consumption import final_bands, judge_final
 from streams.core.crediting import may_open, may_reopen, open_credit, reopen_credit, reopening_refused
 from streams.core.line import Line
 from streams.core.localtime import month_of
 from streams.core.meter import Care, Kind, Meter, copy_of, register_end
 from streams.core.meterinfo import MeterInfo
-from streams.core.orders import AssignTariff, InstallMeter, ReplaceMeter
+from streams.core.orders import AssignTariff, InstallMeter, NamedQuantities, ReplaceMeter
 from streams.core.outcome import MeterInstalled
 from streams.core.posting import plan_fits, plan_kept_parts, post_plan, write_down
 from streams.core.routes import is_route
@@ -40,6 +41,7 @@ def install_meter(line: Line, order: InstallMeter) -> None:
         or not 0 <= register < register_end(digits)
         or not is_route(order.gateway, order.address)
         or not may_open(books, order, account)
+        or not _may_have(order.band_registers, kind, digits)
     ):
         return line.refuse("invalid", order.meter)
     if books.meters.routes.number_at(order.gateway, order.address) >= 0:
@@ -50,6 +52,7 @@ def install_meter(line: Line, order: InstallMeter) -> None:
     setup = books.meters.setup.rows[number]
     setup["kind"], setup["ratio"], setup["digits"] = kind, order.ratio, digits
     setup["wrap"], setup["max_rate"] = register_end(digits), max_rate
+    _give_bands(line, number, order.band_registers)
     _begin(line, number, account=account, register=register, replaces=None)
     if tariff >= 0:
         books.meters.assign(number, tariff, line.at)
@@ -85,13 +88,20 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
         or not 0 <= register < register_end(digits)
         or not is_route(gateway, address)
         or not may_reopen(books, order, number)
+        or not _may_have(order.band_registers, kind, digits)
     ):
         return line.refuse("invalid", order.meter)
     if books.meters.routes.number_at(gateway, address) not in (-1, number):
         return line.refuse("conflict", order.meter)
     old = books.meters.load(number)
     kept_until = books.tariffs.priced_until.copy()
-    judgement = judge_final(old, books.tariffs, register=-1 if final is None else final, at=line.at)
+    judgement = judge_final(
+        old,
+        books.tariffs,
+        register=-1 if final is None else final,
+        at=line.at,
+        bands=final_bands(old, order.final_bands),
+    )
     reason = "invalid"
     if judgement is not None and line.fits(old.account, -judgement.amount):
         reason = reopening_refused(books, order, number, due=judgement.amount)
@@ -135,6 +145,7 @@ def _put_in_seat(
     setup["care"] = setup["held_register"] = setup["held_at"] = 0
     if order.max_kw is not None or order.max_m3h is not None:
         setup["max_rate"] = max_rate
+    _give_bands(line, number, order.band_registers)
     _begin(line, number, account=old.account, register=register, replaces=old.number)
     new = meters.load(number)
     new.positions = copy_of(old).positions
@@ -197,6 +208,23 @@ def _begin(line: Line, number: int, *, account: int, register: int, replaces: in
             digits=int(setup["digits"]),
         )
     )
+
+
+def _may_have(given: NamedQuantities | None, kind: Kind, digits: int) -> bool:
+    """Whether a meter can have these band registers."""
+    if given is None:
+        return True
+    return kind is Kind.ELECTRICITY and begin(given, wrap=register_end(digits)) is not None
+
+
+def _give_bands(line: Line, number: int, given: NamedQuantities | None) -> None:
+    """Have a new meter begin with the band registers that its order names."""
+    if given is None:
+        return
+    meters = line.books.meters
+    setup = meters.setup.rows[number]
+    meters.infos[number].bands = begin(given, wrap=int(setup["wrap"]))
+    setup["care"] |= Care.BANDS
 
 
 def _max_rate(kind: Kind, max_kw: Quantity | None, max_m3h: Quantity | None) -> int | None:

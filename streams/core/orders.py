@@ -21,6 +21,7 @@ SITE_BYTES_MAX = 255
 
 ProfileText = tuple[tuple[int, ...] | None, tuple[str, ...] | None, Bands]
 """Months, day types and bands of a profile; None where months or types are left out."""
+NamedQuantities = tuple[tuple[str, Quantity], ...]
 Prices = tuple[tuple[str, tuple[tuple[str, tuple[Quantity, ...]], ...]], ...]
 
 
@@ -71,6 +72,7 @@ class InstallMeter(Order):
     credit: str = "platform"
     remaining: Quantity | None = None
     count: int | None = None
+    band_registers: NamedQuantities | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,10 @@ class ReplaceMeter(Order):
     template: str | None = None
     remaining: Quantity | None = None
     count: int | None = None
+    final_bands: NamedQuantities | None = None
+    """By band, where the old meter has band registers."""
+    band_registers: NamedQuantities | None = None
+    """Those of the new meter; left out, it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +189,9 @@ class Control(Order):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseAccount(Order):
     account: str
-    finals: tuple[tuple[str, Quantity], ...] = ()
+    finals: NamedQuantities = ()
+    finals_of_bands: tuple[tuple[str, NamedQuantities], ...] = ()
+    """By meter, where it has band registers, and band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,8 +335,12 @@ def _components(value: object, field: str) -> Prices:
     )
 
 
-def _named_decimals(value: object, field: str) -> tuple[tuple[str, Quantity], ...]:
+def _named_decimals(value: object, field: str) -> NamedQuantities:
     return tuple((name, _decimal(decimal, field)) for name, decimal in _object(value, field).items())
+
+
+def _twice_named_decimals(value: object, field: str) -> tuple[tuple[str, NamedQuantities], ...]:
+    return tuple((name, _named_decimals(inner, field)) for name, inner in _object(value, field).items())
 
 
 Parser = Callable[[object, str], object]
@@ -375,6 +387,9 @@ _PARSERS: dict[str, Parser] = {
     "reason": _text,
     "action": _word("cut", "restore", "retain", "release"),
     "finals": _named_decimals,
+    "band_registers": _named_decimals,
+    "final_bands": _named_decimals,
+    "finals_of_bands": _twice_named_decimals,
     "weights": _named_decimals,
     "by": _word("area", "consumption", "parts"),
     "operator": _text,

@@ -18,7 +18,7 @@ Every page begins with four bytes, `SLP` and the layout's version. What follows:
 All numbers are little-endian; JSON is written without spaces and in a fixed order, so equal state is equal bytes.
 
 Layout 1 had the versions in `site` and the kept parts in `meter/N`. Such a page is read, and written anew with the next
-batch; pages of both layouts stand beside each other until then.
+batch. Layout 2 had no `band` in the kept parts; such a page is read. Pages of all layouts stand beside each other.
 """
 
 import json
@@ -39,13 +39,14 @@ from streams.core.calendar import Calendar, DayType
 from streams.core.credit import credit_record
 from streams.core.fees import schedule_of, schedule_record
 from streams.core.growing import PAGE_ROWS, GrowingRows
-from streams.core.kept import Part, parts_of, parts_page
+from streams.core.kept import Part, parts_of, parts_page, upgraded
 from streams.core.meter import METER, SETUP, Meters
 from streams.core.meterinfo import MeterInfo, info_of, info_record
 from streams.core.tariff import Tariff, version_of, version_record
 
-VERSION = 2
+VERSION = 3
 _OLDEST = 1
+_WITHOUT_BANDS = 2
 _HEAD = b"SLP" + bytes([VERSION])
 
 
@@ -224,7 +225,8 @@ def _body(key: str, page: bytes) -> bytes:
         raise PageError(key, "does not begin with SLP")
     if len(page) < 4 or not _OLDEST <= page[3] <= VERSION:
         raise PageError(key, f"layout version {page[3:4].hex()} is not known here")
-    return page[4:]
+    body = page[4:]
+    return upgraded(body) if page[3] == _WITHOUT_BANDS and key.startswith("parts/") else body
 
 
 def _read_rows(rows: GrowingRows, dtype: np.dtype[np.void], name: str, bodies: Mapping[str, bytes]) -> None:

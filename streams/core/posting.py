@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from streams.core.books import Books
 from streams.core.consumption import Judgement, Piece, judge_reading, price_part
-from streams.core.credit import Told
 from streams.core.crediting import mirror
 from streams.core.line import Line
 from streams.core.meter import Meter
 from streams.core.outcome import NO_CELL, NO_VERSION, PIECE, READING, Flag, Supply
+from streams.core.told import Told
 
 NO_PIECES = np.empty(0, PIECE)
 
@@ -29,10 +29,10 @@ def take_reading(
     books = line.books
     meter = books.meters.load(number)
     credit = books.credits.get(number)
-    if credit is not None and not told.is_sound:
+    if credit is not None and not told.is_credit_sound:
         register = -1  # No part of a reading counts of which another part cannot be.
     priced_until = books.tariffs.priced_until.copy()
-    judgement = judge_reading(meter, books.tariffs, register=register, read_at=read_at, at=line.at)
+    judgement = judge_reading(meter, books.tariffs, register=register, read_at=read_at, at=line.at, bands=told.bands)
     reason = judgement.refusal
     sale = credit.taken_at(told.count) if credit is not None and judgement.newer else None
     after = (sale.amount if sale is not None else 0) - judgement.amount

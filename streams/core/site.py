@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from streams.core import office
 from streams.core.books import Books, Journal
 from streams.core.charging import charge_due_fees
-from streams.core.credit import UNTOLD
 from streams.core.fold import fold_plainly, fold_readings
 from streams.core.line import Line
 from streams.core.orders import parse_order
 from streams.core.outcome import Outcome, Position
 from streams.core.pages import dirty_pages, read_pages
+from streams.core.told import UNTOLD
+from streams.core.units import Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ReadingBatch:
         line: Place within that record.
         remaining: Nano-yuan of credit in the meter itself, `UNTOLD` where a line does not tell; None where none does.
         count: The meter's recharge count, likewise.
+        bands: [line][place of the band register], Wh, `UNTOLD` likewise and in the places that the meter has not.
     """
 
     meter: NDArray[np.int32]
@@ -43,6 +45,7 @@ class ReadingBatch:
     line: NDArray[np.uint32]
     remaining: NDArray[np.int64] | None = None
     count: NDArray[np.int64] | None = None
+    bands: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.meter)
@@ -52,10 +55,17 @@ class ReadingBatch:
         picked: list[Any] = [None if column is None else column[rows] for column in columns]
         return type(self)(*picked)
 
-    def lines(self) -> Iterator[tuple[int, ...]]:
+    def lines(self) -> Iterator[tuple[Any, ...]]:
         """Line by line as plain numbers, in the order of the fields."""
-        columns = (getattr(self, field.name) for field in fields(self))
-        return zip(*([UNTOLD] * len(self) if column is None else column.tolist() for column in columns), strict=True)
+        left_out: dict[str, list[Any]] = {"bands": [[]] * len(self)}
+        columns = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return zip(
+            *(
+                left_out.get(name, [UNTOLD] * len(self)) if column is None else column.tolist()
+                for name, column in columns
+            ),
+            strict=True,
+        )
 
     @classmethod
     def joined(cls, batches: Sequence[Self]) -> Self:
@@ -64,9 +74,10 @@ class ReadingBatch:
         for field in fields(cls):
             parts = [getattr(batch, field.name) for batch in batches]
             if any(part is not None for part in parts):
+                shape = next(part.shape[1:] for part in parts if part is not None)
                 columns[field.name] = np.concatenate(
                     [
-                        np.full(len(batch), UNTOLD, np.int64) if part is None else part
+                        np.full((len(batch), *shape), UNTOLD, np.int64) if part is None else part
                         for batch, part in zip(batches, parts, strict=True)
                     ]
                 )
@@ -127,6 +138,12 @@ class SiteLedger:
     def meter_number(self, meter: str) -> int:
         """The running number of a meter, -1 where the site has none of that id."""
         return self._books.meters.by_id.get(meter, -1)
+
+    def bands_told(self, meter: str, given: Mapping[str, Quantity]) -> tuple[int, ...]:
+        """A meter's band registers in their places, as `ReadingBatch.bands` has them; nothing where it has none."""
+        number = self.meter_number(meter)
+        bands = self._books.meters.infos[number].bands if number >= 0 else None
+        return () if bands is None else bands.in_places(given)
 
     def meter_id(self, number: int) -> str:
         return self._books.meters.infos[number].meter

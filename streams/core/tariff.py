@@ -69,6 +69,16 @@ class TariffVersion:
         return tuple(dict.fromkeys(name for name, _ in every))
 
     @cached_property
+    def band_codes(self) -> dict[str, int]:
+        """Codes of the bands by their names."""
+        return {name: code for code, name in enumerate(self.band_names)}
+
+    @cached_property
+    def rest_band(self) -> int:
+        """The code of the band without ranges, of days that no profile fits."""
+        return next(code for code, (_, ranges) in enumerate(self.bands) if not ranges)
+
+    @cached_property
     def day_bands(self) -> tuple[DayBands, ...]:
         """Of days that no profile fits, then those of each profile."""
         return tuple(day_bands(bands, self.band_names) for bands in (self.bands, *(p.bands for p in self.profiles)))

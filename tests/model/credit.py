@@ -95,5 +95,5 @@ def confirmed_sale(sales: list[Sale], credit: MeterCredit, told: Told) -> Sale |
 
 
 def is_due_again(sale: Sale | None, count: int, now: int) -> bool:
-    """Whether the sale on its way goes out again, when the meter tells the count that it told before."""
+    """Whether the sale on its way goes out again, when the meter tells a count that does not confirm it."""
     return sale is not None and sale.sent_count - count == 1 and now - sale.sent_at >= SEND_AGAIN_AFTER

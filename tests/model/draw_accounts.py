@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.model import draw_bands
 from tests.model.account import Account
 from tests.model.refusal import NANO
 
@@ -164,4 +165,11 @@ def close_account(world: World) -> None:
     order: dict[str, Any] = {"order": "close_account", "account": account_id}
     if finals or world.chance(0.5):
         order["finals"] = finals
+        bands = {
+            meter_id: draw_bands.told(world, world.site.meters.get(meter_id), world.site.meters[meter_id].register + 1)
+            for meter_id in finals
+            if meter_id in world.site.meters and world.site.meters[meter_id].bands is not None
+        }
+        if bands and world.chance(0.6):
+            order["finals_of_bands"] = bands
     world.write(order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.model import draw_accounts, draw_credit
+from tests.model import draw_accounts, draw_bands, draw_credit
 from tests.model.draw_tariffs import KWH_TARIFFS, M3_TARIFFS
 from tests.model.meter import Meter
 from tests.model.tariff import cycle_keys
@@ -81,12 +81,14 @@ def install_meter(world: World, account_id: str = "") -> None:
     account_id = account_id or draw_accounts.some_account_id(world)
     is_water = world.chance(0.5 if M3_TARIFFS[0] in world.site.book.tariffs else 0.05)
     kind = "water" if is_water else "electricity"
+    device = _device(world, kind)
     order: dict[str, Any] = {
         "order": "install_meter",
         "meter": _new_meter_id(world),
         "account": account_id,
         "kind": kind,
-        **_device(world, kind),
+        **device,
+        **(draw_bands.opening(world, device["register"]) if not is_water or world.chance(0.05) else {}),
         **draw_credit.install_fields(world, account_id),
     }
     if world.chance(0.8):
@@ -122,6 +124,7 @@ def replace_meter(world: World) -> None:
         if "digits" not in device and world.chance(0.9):
             # The old meter's digits carry over.
             device["register"] = world.write_decimal(world.luck.choice((0, meter.device.wrap - 1)))
+    bands = draw_bands.told(world, meter, final) if world.chance(0.6) else {}
     world.write(
         {
             "order": "replace_meter",
@@ -129,6 +132,8 @@ def replace_meter(world: World) -> None:
             "final": world.luck.choice(BAD_REGISTERS) if world.chance(0.04) else world.write_decimal(final),
             "new_meter": _new_meter_id(world),
             **device,
+            **({"final_bands": bands} if bands else {}),
+            **draw_bands.opening(world, device["register"]),
             **(draw_credit.opening(world) if world.chance(0.6 if meter and meter.credit else 0.03) else {}),
         }
     )
@@ -138,7 +143,8 @@ def reading(world: World, meter_id: str) -> None:
     """A reading of a meter; often at a time or a register at which a rule turns."""
     meter = world.site.meters.get(meter_id)
     read_at = world.now if meter is None or world.chance(0.55) else _read_at(world, meter)
-    register = world.write_decimal(_register(world, meter, read_at)) if meter else "1"
+    shown = _register(world, meter, read_at) if meter else 1000
+    register = world.write_decimal(shown)
     if world.chance(0.01):
         register = world.luck.choice(BAD_REGISTERS)
     content: dict[str, Any] = {"meter": meter_id, "register": register, "read_at": world.write_time(read_at)}
@@ -148,6 +154,9 @@ def reading(world: World, meter_id: str) -> None:
             supply = "off" if supply == "on" else "on"
         content["supply"] = supply
     content |= draw_credit.told(world, meter)
+    bands = draw_bands.told(world, meter, shown)
+    if bands:
+        content["band_registers"] = bands
     if world.chance(0.04):
         items = list(content.items())
         world.luck.shuffle(items)

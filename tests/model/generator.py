@@ -46,6 +46,7 @@ class World:
         self.next_number = 0
         self.has_fees = self.chance(0.3)
         self.has_shares = self.chance(0.3)
+        self.has_bands = self.chance(0.3)
 
     @property
     def site(self) -> Site:

@@ -124,6 +124,7 @@ DEVICE = {
     "max_kw": optional(a_decimal),
     "max_m3h": optional(a_decimal),
 }
+BANDS = optional(a_mapping(a_decimal))
 CREDIT = {"remaining": optional(a_decimal), "count": optional(a_whole_number)}
 MONEY = {"account": Field(a_text), "order_id": Field(a_text)}
 
@@ -153,6 +154,7 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             **DEVICE,
             "credit": optional(a_word("platform", "meter"), "platform"),
             **CREDIT,
+            "band_registers": BANDS,
         },
     ),
     "set_policy": (
@@ -200,6 +202,8 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
             **DEVICE,
             "ratio": optional(a_whole_number),
             **CREDIT,
+            "final_bands": BANDS,
+            "band_registers": BANDS,
         },
     ),
     "sell": (
@@ -221,7 +225,11 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
     ),
     "close_account": (
         records.CloseAccount,
-        {"account": Field(a_text), "finals": optional(a_mapping(a_decimal), {})},
+        {
+            "account": Field(a_text),
+            "finals": optional(a_mapping(a_decimal), {}),
+            "finals_of_bands": optional(a_mapping(a_mapping(a_decimal)), {}),
+        },
     ),
     "tick": (records.Tick, {}),
 }
@@ -232,6 +240,7 @@ READING = {
     "read_at": Field(a_time),
     "supply": optional(a_word("on", "off")),
     **CREDIT,
+    "band_registers": BANDS,
 }
 
 OF_ANY_LINE = ("at", "site", "order", "reading")

@@ -82,6 +82,8 @@ class Interval:
     end: int
     consumption: int
     open_parts: tuple[tuple[int, int], ...]
+    band: str | None = None
+    """The band of all of it, by a register of its own; None where the time of the day says it."""
 
     @classmethod
     def unpriced_over(cls, start: int, end: int, consumption: int) -> Self:
@@ -141,6 +143,8 @@ class Meter:
 
     credit: MeterCredit | None = None
     """Where the meter holds its credit itself."""
+    bands: dict[str, int] | None = None
+    """Its band registers, up to where each band was charged."""
 
     desired: str = "on"
     is_manual: bool = False

@@ -16,10 +16,12 @@ OPTIONAL_OF_POLICY = (
     "credit_tolerance",
 )
 OPTIONAL_OF_CREDIT = ("credit", "remaining", "count")
+OPTIONAL_OF_BANDS = ("band_registers", "final_bands", "finals_of_bands")
 OPTIONAL_FIELDS = (
     *OPTIONAL_OF_DEVICE,
     *OPTIONAL_OF_POLICY,
     *OPTIONAL_OF_CREDIT,
+    *OPTIONAL_OF_BANDS,
     "bands",
     "channel",
     "supply",

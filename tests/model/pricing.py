@@ -129,7 +129,10 @@ def quote(book: PriceBook, intervals: Iterable[tuple[Meter, Interval]]) -> Quote
                 cycles = cycle_keys(start)
                 cycle = cycles[version.cycle]
                 position = meter.position(cycle) + _counted_with_predecessors(counted, meter, cycle)
-                band = version.band_at(start, book.calendar)
+                if interval.band is None:
+                    band = version.band_at(start, book.calendar)
+                else:
+                    band = version.band_called(interval.band)
                 segments.append(_price(meter, name, version, (start, end), band, position, consumption))
                 for key in cycles.values():
                     counted[meter.meter_id, key] += consumption

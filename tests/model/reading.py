@@ -29,6 +29,8 @@ class Accepted:
     register: int
     interval: Interval
     is_rollover: bool
+    bands: dict[str, int] | None = None
+    """What the band registers show, where they say how the interval is shared out."""
 
 
 def judge_reading(meter: Meter, register: int, time: int) -> Ignored | Alarming | Accepted:

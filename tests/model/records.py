@@ -75,6 +75,7 @@ class InstallMeter:
     credit: str
     remaining: Fraction | None
     count: int | None
+    band_registers: dict[str, Fraction] | None
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ class ReplaceMeter:
     max_m3h: Fraction | None
     remaining: Fraction | None
     count: int | None
+    final_bands: dict[str, Fraction] | None
+    band_registers: dict[str, Fraction] | None
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ class Control:
 class CloseAccount:
     account: str
     finals: dict[str, Fraction]
+    finals_of_bands: dict[str, dict[str, Fraction]]
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,7 @@ class Reading:
     supply: str | None
     remaining: Fraction | None
     count: int | None
+    band_registers: dict[str, Fraction] | None
 
 
 Money = Recharge | Refund | Reverse | Adjust | Share

@@ -85,10 +85,11 @@ class Sales:
         if told.count is not None:
             if confirmed is not None:
                 self._confirm(account, confirmed)
-            elif told.count != credit.count:
-                self.events.add_alarm(now, meter.meter_id, "count")
-            elif is_due_again(on_its_way(account.sales), told.count, now):
-                self.again = meter
+            else:
+                if told.count != credit.count:
+                    self.events.add_alarm(now, meter.meter_id, "count")
+                if is_due_again(on_its_way(account.sales), told.count, now):
+                    self.again = meter
             credit.count = told.count
         if told.remaining is not None and told.count is not None:
             differs = abs(account.balance - credit.remaining) > tolerance

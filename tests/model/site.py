@@ -22,9 +22,12 @@ Decided here, where the text leaves it open:
 """
 
 from dataclasses import replace
+from fractions import Fraction
 
 from tests.model import fees, records, refusal
 from tests.model.account import NEW_SITE, Account, build_policy
+from tests.model.bands import Shared, build_bands, share_out
+from tests.model.bands import build_told as build_told_bands
 from tests.model.credit import MeterCredit, Told, build_opening, build_told
 from tests.model.meter import Command, Meter, build_device
 from tests.model.money import Till
@@ -208,21 +211,29 @@ class Site:
                 meter.open_intervals.append(interval)
 
     def _quote(self, ends: list[tuple[Meter, Accepted]]) -> Quote:
-        quoted = quote(self.book, [(meter, accepted.interval) for meter, accepted in ends])
+        intervals = [(meter, interval) for meter, accepted in ends for interval in _shared(meter, accepted).intervals]
+        quoted = quote(self.book, intervals)
         self._refuse_unless_fits(quoted)
         return quoted
 
     def _accept(self, ends: list[tuple[Meter, Accepted]], quoted: Quote, now: int) -> None:
         """Move the accepted values and charge what was quoted for the intervals that end there."""
+        strange = []
         for meter, accepted in ends:
+            if accepted.bands is not None:
+                shared = _shared(meter, accepted)
+                meter.bands = shared.charged
+                strange += [meter] if shared.is_strange else []
             meter.register, meter.accepted_at = accepted.register, accepted.interval.end
             meter.held = None
             meter.consumption += accepted.interval.consumption
             if accepted.is_rollover:
                 meter.flags["rollover"] += 1
         self._charge(quoted)
-        for meter, interval in quoted.intervals:
-            if interval.unpriced() > 0:
+        for meter, _ in ends:
+            if meter in strange:
+                self.events.add_alarm(now, meter.meter_id, "bands")
+            if any(interval.unpriced() > 0 for of, interval in quoted.intervals if of is meter):
                 self.events.add_alarm(now, meter.meter_id, "unpriced")
 
     # Accounts and meters
@@ -242,6 +253,7 @@ class Site:
         device = build_device(order, order.kind)
         if order.tariff is not None:
             self._refuse_other_kind(order.tariff, order.kind)
+        bands = build_bands(order.band_registers, device)
         opening = build_opening(order.remaining, order.count)
         refuse_if(account.has_credit_in_meter, "invalid")
         credit = None
@@ -252,7 +264,8 @@ class Site:
             refuse_if(any(fee.is_awaited(now) for fee in account.fixed_fees.values()), "invalid")
             credit = MeterCredit(opening.remaining or 0, opening.count or 0)
         self._claim("meter", order.meter, line=line, field="meter")
-        self.meters[order.meter] = Meter(order.meter, order.account, device, now, device.register, now, credit=credit)
+        meter = Meter(order.meter, order.account, device, now, device.register, now, credit=credit, bands=bands)
+        self.meters[order.meter] = meter
         account.meters.append(order.meter)
         if credit is not None:
             account.has_credit_in_meter = True
@@ -268,7 +281,8 @@ class Site:
         opening = build_opening(order.remaining, order.count)
         refuse_if(old.credit is None and opening != Told(None, None), "invalid")
         account = self.accounts[old.account_id]
-        finals = [(old, judge_final(old, order.final, now))]
+        bands = build_bands(order.band_registers, device)
+        finals = [(old, _final(old, order.final, order.final_bands, now))]
         quoted = self._quote(finals)
         if opening.remaining is not None:
             due = quoted.amounts()[old.account_id]
@@ -277,7 +291,7 @@ class Site:
         self._claim("meter", order.new_meter, line=line, field="new_meter")
         self._accept(finals, quoted, now)
         old.is_replaced = True
-        new = Meter(order.new_meter, old.account_id, device, now, device.register, now, replaces=old)
+        new = Meter(order.new_meter, old.account_id, device, now, device.register, now, replaces=old, bands=bands)
         new.desired, new.last_command = old.desired, old.last_command
         new.is_manual, new.is_retained = old.is_manual, old.is_retained
         if old.credit is not None:
@@ -294,12 +308,16 @@ class Site:
 
     def _take_close_account(self, order: records.CloseAccount, now: int) -> None:
         account = self._account(order.account)
-        for meter_id in order.finals:
+        for meter_id in (*order.finals, *order.finals_of_bands):
             self._meter(meter_id)
         refuse_if(account.is_closed, "closed")
         refuse_if(any(meter_id not in account.meters for meter_id in order.finals), "invalid")
+        refuse_if(any(meter_id not in order.finals for meter_id in order.finals_of_bands), "invalid")
         finals = [
-            (self.meters[meter_id], judge_final(self.meters[meter_id], order.finals[meter_id], now))
+            (
+                self.meters[meter_id],
+                _final(self.meters[meter_id], order.finals[meter_id], order.finals_of_bands.get(meter_id), now),
+            )
             for meter_id in account.meters
             if meter_id in order.finals
         ]
@@ -392,6 +410,7 @@ class Site:
         self._refuse_closed(meter)
         register = meter.device.take_register(reading.register)
         told = Told(None, None) if meter.credit is None else build_told(reading)
+        bands = build_told_bands(meter, reading.band_registers, lacking="incomplete")
         time = reading.read_at
         if time > now + FUTURE_AFTER:
             meter.flags["future"] += 1
@@ -406,7 +425,7 @@ class Site:
                 meter.flags[alarming.flag] += 1
                 self.events.add_alarm(now, meter.meter_id, alarming.flag)
             case Accepted() as accepted:
-                ends = [(meter, accepted)]
+                ends = [(meter, replace(accepted, bands=bands))]
                 quoted = self._quote(ends)
                 self.sales.refuse_unless_fits(meter, told, due=quoted.amounts()[meter.account_id])
                 self._accept(ends, quoted, now)
@@ -447,3 +466,18 @@ class Site:
         meter.last_command = Command(now, change.action, change.reason)
         self.events.add_command(meter.meter_id, meter.last_command, is_repeat=False)
         self.events.add_notice(now, account.account_id, "cut" if change.action == "cut" else "restored")
+
+
+def _shared(meter: Meter, accepted: Accepted) -> Shared:
+    if accepted.bands is None:
+        return Shared([accepted.interval], {}, is_strange=False)
+    return share_out(meter, accepted.interval, accepted.bands)
+
+
+def _final(meter: Meter, value: Fraction, bands: dict[str, Fraction] | None, now: int) -> Accepted:
+    """A final register with the band registers, if they are told."""
+    accepted = judge_final(meter, value, now)
+    if bands is None:
+        return accepted
+    refuse_if(meter.bands is None, "invalid")
+    return replace(accepted, bands=build_told_bands(meter, bands, lacking="invalid"))

@@ -51,6 +51,11 @@ class Version:
                 return band
         return next(band for band, ranges in bands.items() if not ranges)
 
+    def band_called(self, name: str) -> str:
+        """The band of a name, or the rest of the day where this version has none of that name."""
+        every = set(self.bands).union(*(profile.bands for profile in self.profiles))
+        return name if name in every else next(band for band, ranges in self.bands.items() if not ranges)
+
     @property
     def tells_day_types_apart(self) -> bool:
         """Whether a profile is for some types of days only."""

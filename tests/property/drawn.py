@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from streams.core.credit import UNTOLD
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import ReadingBatch, SiteLedger
+from streams.core.told import BANDS_MAX, UNTOLD
 
 HOUR_MS = 3_600_000
 BEGIN_MS = parse_time("2026-01-30T20:00:00+08:00") or 0
@@ -79,6 +79,7 @@ def orders(random_: random.Random, meters: int) -> Iterator[dict[str, Any]]:
             **({"tariff": random_.choice(["E1", "E1", "E2"])} if random_.random() < 0.95 else {}),
             **({"digits": 6} if random_.random() < 0.7 else {}),
             **({"max_kw": "50"} if random_.random() < 0.2 else {}),
+            **({"band_registers": {"peak": "0", "flat": "5"}} if random_.random() < 0.15 else {}),
             **({"credit": "meter", "remaining": random_.choice(["0", "40"]), "count": 1} if alone else {}),
         }
 
@@ -161,6 +162,11 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
     if random_.random() < 0.6:
         remaining = np.array([random_.choice([UNTOLD, 0, 10**10, 4 * 10**10]) for _ in lines], np.int64)
         count = np.array([random_.choice([UNTOLD, 1, 1, 2, 2, 3]) for _ in lines], np.int64)
+    bands = None
+    if random_.random() < 0.8:
+        bands = np.full((len(lines), BANDS_MAX), UNTOLD, np.int64)
+        for row, line in zip(bands, lines, strict=True):
+            row[: random_.choice([1, 2, 2, 2])] = line[1] // random_.choice([2, 3])
     return ReadingBatch(
         meter=columns[0].astype(np.int32),
         register=columns[1],
@@ -171,6 +177,7 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
         line=np.arange(len(lines), dtype=np.uint32),
         remaining=remaining,
         count=count,
+        bands=bands,
     )
 
 

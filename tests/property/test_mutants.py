@@ -56,8 +56,8 @@ MUTANTS = [
         (
             (
                 "consumption.py",
-                "segment.version.band_at(segment.start,",
-                "segment.version.band_at(part.end,",
+                "_band_of(meter, part, segment.version, segment.start,",
+                "_band_of(meter, part, segment.version, part.end,",
             ),
             ("kernel.py", "minute = (at - midnight)", "minute = (end - midnight) % DAY_MS"),
         ),
@@ -75,11 +75,11 @@ MUTANTS = [
             ("kernel.py", "inside = min(quantity, prices.upper[row, tier] - position)", "inside = quantity"),
         ),
     ),
-    Mutant("rollover taken for backwards", (("consumption.py", "10 * register <= meter.wrap", "False"),)),
+    Mutant("rollover taken for backwards", (("bandregisters.py", "10 * register <= wrap", "False"),)),
     Mutant(
         "ratio forgotten",
         (
-            ("consumption.py", "return (register - last) * meter.ratio, False", "return register - last, False"),
+            ("consumption.py", "(advance[0] * meter.ratio, advance[1])", "(advance[0], advance[1])"),
             ("kernel.py", 'difference * setup["ratio"][number]', "difference"),
         ),
     ),
@@ -122,6 +122,16 @@ MUTANTS = [
     Mutant("a meter with credit is cut", (("account.py", "if number in self.own_credit:", "if False:"),)),
     Mutant("closed with a sale on its way", (("money.py", "if not reason and any(", "if False and any("),)),
     Mutant("a service fee put into the meter", (("crediting.py", "credit.sales[0].credit", "credit.sales[0].amount"),)),
+    Mutant("the rest of bands is lost", (("consumption.py", ", (REST, shares.rest)", ""),)),
+    Mutant("a band's register falls unseen", (("bandregisters.py", "fell or ahead", "ahead"),)),
+    Mutant(
+        "a band charged up to what it told",
+        (("bandregisters.py", "taken.append(min(shown, left))", "taken.append(shown)"),),
+    ),
+    Mutant(
+        "kept shares forget their band",
+        (("consumption.py", "share * meter.ratio, band=band)", "share * meter.ratio)"),),
+    ),
     Mutant("a share is no deduction", (("sharing.py", "spent=moved < 0", "spent=False"),)),
     Mutant(
         "compiled: a fee passed over",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streams.core.kept import BY_TIME, PART
 from streams.core.outcome import Position, Source
 from streams.core.pages import VERSION, PageError
 from streams.core.site import ReadingBatch, SiteLedger
@@ -39,9 +40,8 @@ def test_pages_of_layout_1_are_read_and_written_anew() -> None:
     pages = {key: base64.b64decode(page) for key, page in LAYOUT_1["pages"].items()}
     ledger = SiteLedger.load("S1", pages)
     upgraded = pages | ledger.dirty_pages()
-    assert {page[3] for key, page in upgraded.items() if key.startswith(("site", "meter/", "version/", "parts/"))} == {
-        2
-    }
+    anew = ("site", "meter/", "version/", "parts/")
+    assert {page[3] for key, page in upgraded.items() if key.startswith(anew)} == {VERSION}
     again = SiteLedger.load("S1", upgraded)
     for one in (ledger, again):
         go_on(one, LAYOUT_1)
@@ -49,8 +49,26 @@ def test_pages_of_layout_1_are_read_and_written_anew() -> None:
     assert ledger.dirty_pages() == again.dirty_pages()
 
 
+def test_kept_parts_of_layout_2_are_read() -> None:
+    ledger = SiteLedger("S1")
+    orders: list[dict[str, Any]] = [
+        {"order": "open_account", "account": "A"},
+        {"order": "install_meter", "meter": "M", "account": "A", "kind": "electricity", "register": "0"},
+    ]
+    for offset, order in enumerate(orders):
+        ledger.take_order(order, at=0, position=Position(Source.ORDERS, offset))
+    ledger.take_readings(batch([500], 60_000))
+    pages = ledger.dirty_pages()
+    rows = np.frombuffer(pages["parts/0/0"][4:], PART)
+    names = ["t0", "t1", "consumption", "start", "end"]
+    of_layout_2 = np.array([row.tolist()[:5] for row in rows], [(name, "<i8") for name in names]).tobytes()
+    again = SiteLedger.load("S1", pages | {"parts/0/0": b"SLP\x02" + of_layout_2})
+    assert again.books.meters.infos[0].parts == ledger.books.meters.infos[0].parts
+    assert [part.band for part in again.books.meters.infos[0].parts] == [BY_TIME]
+
+
 def test_a_layout_of_later_software_is_refused() -> None:
-    with pytest.raises(PageError, match="layout version 03"):
+    with pytest.raises(PageError, match="layout version 04"):
         SiteLedger.load("S1", {"clock": b"SLP" + bytes([VERSION + 1])})
 
 
