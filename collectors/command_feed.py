@@ -1,7 +1,8 @@
 """Commands out of `gateway.commands`, from a thread of kafka-python's consumer into the sessions' loop.
 
-There is no consumer group. A start reads what was issued as long ago as a command lives, and the command book tells
-which of it was sent already; so no command is lost by a crash between two commits, and none is sent twice.
+There is no consumer group. A start reads what was issued within a day: the command book tells which of it was sent
+already, and what expired meanwhile can be reported. So no command is lost by a crash between two commits, and none is
+sent twice.
 """
 
 import threading
@@ -11,22 +12,41 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import structlog
 from kafka import KafkaConsumer, TopicPartition
 
-from collectors.gateways.command import Command, CommandError, read_command
+from collectors.gateways.command import Command
 from infra.topics import GATEWAY_COMMANDS
 
 log = structlog.get_logger(__name__)
 
-LOOK_BACK_MS = 15 * 60_000
-"""Real time; with a virtual clock that runs faster, commands from so far back have long expired."""
+LOOK_BACK_MS = 24 * 60 * 60_000
+"""Real time, far more than a command lives: those that nobody carried out are still to be reported."""
 _POLL_MS = 250
 
 
-class CommandFeed:
-    """Hands every command of the topic to `take`, in the feed's own thread."""
+ReadCommand = Callable[[bytes | None, bytes | None], Command | None]
+"""The command in a record's key and value; None if it is none for here."""
 
-    def __init__(self, bootstrap: str, take: Callable[[Command], None]) -> None:
+
+class CommandFeed:
+    """Hands every command of the topic to `take`, in the feed's own thread.
+
+    Args:
+        read: Judges records one by one.
+        take: Gets the last command of each place.
+        pass_over: Gets the commands that a later one of their place overtook before they were handed out.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        read: ReadCommand,
+        take: Callable[[Command], None],
+        pass_over: Callable[[Command, Command], None],
+    ) -> None:
         self._bootstrap = bootstrap
+        self._read = read
         self._take = take
+        self._pass_over = pass_over
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
 
@@ -70,8 +90,7 @@ class CommandFeed:
                 consumer.seek(place, ends[place] if found is None else found.offset)
             if self._take_backlog(consumer, places, ends):
                 while not self._ending.is_set():
-                    for command in _last_words(_commands(consumer)):
-                        self._take(command)
+                    self._hand_over(self._commands(consumer))
         finally:
             consumer.close()
 
@@ -86,26 +105,27 @@ class CommandFeed:
         while any(consumer.position(place) < ends[place] for place in places):
             if self._ending.is_set():
                 return False
-            found += _commands(consumer)
-        for command in _last_words(found):
-            self._take(command)
+            found += self._commands(consumer)
+        self._hand_over(found)
         return True
 
+    def _hand_over(self, commands: Iterable[Command]) -> None:
+        """Give out of each place the command that no other overtakes; a gateway's come in the order of issue."""
+        last: dict[tuple[str, ...], Command] = {}
+        for command in commands:
+            earlier = last.get(command.place)
+            if earlier is None or command.overtakes(earlier):
+                last[command.place] = command
+            if earlier is not None and command.overtakes(earlier):
+                self._pass_over(earlier, command)
+            elif earlier is not None and earlier.overtakes(command):
+                self._pass_over(command, earlier)
+        for command in last.values():
+            self._take(command)
 
-def _last_words(commands: Iterable[Command]) -> Iterable[Command]:
-    """Of each place the command that no other overtakes; a gateway's come in the order of issue."""
-    last: dict[tuple[str, str, str], Command] = {}
-    for command in commands:
-        earlier = last.get(command.place)
-        if earlier is None or command.overtakes(earlier):
-            last[command.place] = command
-    return last.values()
-
-
-def _commands(consumer: KafkaConsumer) -> Iterator[Command]:
-    for records in consumer.poll(timeout_ms=_POLL_MS).values():
-        for record in records:
-            try:
-                yield read_command(record.value or b"")
-            except CommandError as error:
-                log.warning("no command", error=str(error))
+    def _commands(self, consumer: KafkaConsumer) -> Iterator[Command]:
+        for records in consumer.poll(timeout_ms=_POLL_MS).values():
+            for record in records:
+                command = self._read(record.key, record.value)
+                if command is not None:
+                    yield command

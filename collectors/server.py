@@ -7,17 +7,21 @@ import sys
 import structlog
 
 from collectors.clock_watch import ClockWatch
+from collectors.command_check import CommandCheck
 from collectors.command_feed import CommandFeed
+from collectors.command_reports import CommandReporter
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Line
 from collectors.gateways.modbus_line import ModbusLine
+from collectors.gateways.report import Outcome
 from collectors.gateways.session import GatewaySession, Pace
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
 from collectors.wire.templates import TEMPLATES_FOLDER, TemplateError, load_templates
 from infra.clock import ScaledClock, load_clock
 from infra.endpoints import announce_ready, kafka_bootstrap
+from infra.gateway_keys import KEYS_FILE, GatewayKeys, GatewayKeysError, read_gateway_keys
 from infra.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,17 +33,18 @@ def main(settings: Settings) -> None:
     """Collect until SIGTERM or SIGINT.
 
     Raises:
-        SystemExit: The registry or a template cannot be used; the message names the place.
+        SystemExit: The registry, a template or the gateways' keys cannot be used; the message names the place.
     """
     try:
         load_templates(settings.data_dir / TEMPLATES_FOLDER)
         registry = read_registry(settings.data_dir / REGISTRY_FILE)
-    except (RegistryError, TemplateError) as error:
+        keys = read_gateway_keys(settings.data_dir / KEYS_FILE)
+    except (RegistryError, TemplateError, GatewayKeysError) as error:
         sys.exit(f"collector: {error}")
-    asyncio.run(_run(settings, registry))
+    asyncio.run(_run(settings, registry, keys))
 
 
-async def _run(settings: Settings, registry: Registry) -> None:
+async def _run(settings: Settings, registry: Registry, keys: GatewayKeys) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -52,6 +57,12 @@ async def _run(settings: Settings, registry: Registry) -> None:
     speed = clock.speed if isinstance(clock, ScaledClock) else 1
     watch = None if isinstance(clock, ScaledClock) else ClockWatch(clock)
     publisher = RoundPublisher(bootstrap, partitions=settings.partitions, watch=watch)
+    reporter = CommandReporter(
+        bootstrap,
+        partitions=settings.partitions,
+        clock=clock,
+        path=settings.data_dir / "collector" / "reports.sqlite",
+    )
     pace = Pace(interval_s=settings.poll_interval_s / speed)
     sessions = {
         plan.gateway: GatewaySession(
@@ -61,6 +72,7 @@ async def _run(settings: Settings, registry: Registry) -> None:
             pace=pace,
             book=book,
             publish=publisher.publish,
+            report=reporter.report,
         )
         for plan in registry.gateways
     }
@@ -69,12 +81,15 @@ async def _run(settings: Settings, registry: Registry) -> None:
     )
 
     def order(command: Command) -> None:
-        session = sessions.get(command.gateway)
-        if session is not None:
-            loop.call_soon_threadsafe(session.order, command)
+        loop.call_soon_threadsafe(sessions[command.gateway].order, command)
 
-    feed = CommandFeed(bootstrap, order)
+    def pass_over(earlier: Command, later: Command) -> None:
+        reporter.report(earlier, Outcome.OVERTAKEN, f"by sequence {later.sequence} of {later.meter}", b"")
+
+    check = CommandCheck(sessions, keys=keys, report=reporter.report)
+    feed = CommandFeed(bootstrap, read=check.read, take=order, pass_over=pass_over)
     port = await listener.start(registry.dial_in_host, registry.dial_in_port)
+    reporter.start()
     feed.start()
     tasks = [asyncio.create_task(session.run(), name=gateway) for gateway, session in sessions.items()]
     announce_ready(settings, PART, {"dial_in": port})
@@ -84,6 +99,7 @@ async def _run(settings: Settings, registry: Registry) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.to_thread(feed.stop)
+    await asyncio.to_thread(reporter.stop)
     await listener.stop()
     for line in lines.values():
         await line.close()

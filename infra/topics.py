@@ -19,6 +19,7 @@ OFFICE_ORDERS: Final = "office.orders"
 LEDGER_STATE: Final = "ledger.state"
 LEDGER_POSTINGS: Final = "ledger.postings"
 GATEWAY_COMMANDS: Final = "gateway.commands"
+GATEWAY_REPORTS: Final = "gateway.reports"
 OFFICE_NOTICES: Final = "office.notices"
 FRAMES_REJECTED: Final = "frames.rejected"
 
@@ -84,6 +85,7 @@ _TABLE = (
     ),
     Topic(LEDGER_POSTINGS, _days(30)),
     Topic(GATEWAY_COMMANDS, _days(7)),
+    Topic(GATEWAY_REPORTS, _days(30)),
     Topic(OFFICE_NOTICES, _days(7)),
     Topic(FRAMES_REJECTED, _days(30)),
 )

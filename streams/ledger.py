@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import structlog
 
+from infra.gateway_keys import NO_KEYS, GatewayKeys
 from streams.core.outcome import Source
 from streams.decode import IsAhead
 from streams.errors import GapError
@@ -59,6 +60,7 @@ class PartitionLedger:
         is_ahead: IsAhead,
         limits: BatchLimits,
         fail: Fail,
+        keys: GatewayKeys = NO_KEYS,
     ) -> None:
         self.number = number
         self._partitions = partitions
@@ -67,6 +69,7 @@ class PartitionLedger:
         self._is_ahead = is_ahead
         self._limits = limits
         self._fail = fail
+        self._keys = keys
         self._partition: Partition | None = None
         self._intake: Intake | None = None
         self._task: asyncio.Task[None] | None = None
@@ -123,6 +126,7 @@ class PartitionLedger:
             pages=stored.pages,
             open_site=self._open_site,
             is_ahead=self._is_ahead,
+            keys=self._keys,
         )
         _log.info(
             "partition opened",

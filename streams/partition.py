@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from infra.gateway_keys import NO_KEYS, GatewayKeys
 from infra.topics import (
     FRAMES_REJECTED,
     GATEWAY_COMMANDS,
@@ -84,6 +85,7 @@ class Partition:
         start: Offsets to begin with.
         pages: What `ledger.state` holds, by key.
         open_site: How a site's ledger is made.
+        keys: Sign the commands to gateways.
     """
 
     def __init__(
@@ -95,9 +97,11 @@ class Partition:
         pages: Mapping[bytes, bytes],
         open_site: OpenSite,
         is_ahead: IsAhead,
+        keys: GatewayKeys = NO_KEYS,
     ) -> None:
         self.number = number
         self._is_ahead = is_ahead
+        self._keys = keys
         self.next = start
         self._partitions = partitions
         self._open_site = open_site
@@ -235,6 +239,7 @@ class Partition:
                 gateway=gateway,
                 address=address,
                 template=template,
+                key=self._keys.get(gateway),
             )
             yield Output(GATEWAY_COMMANDS, partition_of(key, self._partitions), key, value)
         for notice in outcome.notices:

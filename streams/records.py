@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from collectors.wire.signature import SIGNATURE, sign
 from streams.core.errors import MalformedError
 from streams.core.localtime import MINUTE_MS, format_time, parse_time
 from streams.core.orders import check_site
@@ -94,25 +95,28 @@ def read_order(value: bytes | None) -> tuple[dict[str, object], int]:
     return order, parsed
 
 
-def command_value(command: Command, *, site: str, meter: str, gateway: str, address: str, template: str) -> bytes:
-    """The value of a `gateway.commands` record."""
-    return _encode_json(
-        {
-            "v": VERSION,
-            "site": site,
-            "gateway": gateway,
-            "meter": meter,
-            "address": address,
-            "template": template,
-            "sequence": command.sequence,
-            "action": command.action,
-            "reason": command.reason,
-            "repeat": command.repeat,
-            **_sold(command),
-            "issued_at": format_time(command.at),
-            "expires_at": format_time(command.at + COMMAND_LIFE_MS),
-        }
-    )
+def command_value(
+    command: Command, *, site: str, meter: str, gateway: str, address: str, template: str, key: bytes | None = None
+) -> bytes:
+    """The value of a `gateway.commands` record, signed with the gateway's key if it has one."""
+    fields = {
+        "v": VERSION,
+        "site": site,
+        "gateway": gateway,
+        "meter": meter,
+        "address": address,
+        "template": template,
+        "sequence": command.sequence,
+        "action": command.action,
+        "reason": command.reason,
+        "repeat": command.repeat,
+        **_sold(command),
+        "issued_at": format_time(command.at),
+        "expires_at": format_time(command.at + COMMAND_LIFE_MS),
+    }
+    if key is not None:
+        fields[SIGNATURE] = sign(key, fields)
+    return _encode_json(fields)
 
 
 def _sold(command: Command) -> dict[str, Any]:

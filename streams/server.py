@@ -15,6 +15,7 @@ import uvloop
 from collectors.wire.templates import TEMPLATES_FOLDER, TemplateError, load_templates
 from infra.clock import Arrivals
 from infra.endpoints import announce_ready, kafka_bootstrap
+from infra.gateway_keys import KEYS_FILE, GatewayKeys, GatewayKeysError, read_gateway_keys
 from infra.settings import Settings
 from streams.app import build_app
 from streams.core.fold import compile_ahead
@@ -63,17 +64,18 @@ def main(settings: Settings, worker: int) -> None:
     """Run worker number `worker` until SIGTERM or SIGINT; exits with `FAILED` on any failure.
 
     Raises:
-        SystemExit: A template of the data directory cannot be used; the message names it.
+        SystemExit: A template or the keys of the data directory cannot be used; the message names the place.
     """
     try:
         load_templates(settings.data_dir / TEMPLATES_FOLDER)
-    except TemplateError as error:
+        keys = read_gateway_keys(settings.data_dir / KEYS_FILE)
+    except (TemplateError, GatewayKeysError) as error:
         sys.exit(f"ledger: {error}")
     compile_ahead()
-    uvloop.run(serve(settings, worker))
+    uvloop.run(serve(settings, worker, keys))
 
 
-async def serve(settings: Settings, worker: int) -> None:
+async def serve(settings: Settings, worker: int, keys: GatewayKeys) -> None:
     """Run until a signal; returns when what was being written is committed and the consumer has stopped."""
     bootstrap = kafka_bootstrap(settings)
     limits = BatchLimits()
@@ -89,6 +91,7 @@ async def serve(settings: Settings, worker: int) -> None:
             is_ahead=arrivals.is_ahead,
             limits=limits,
             fail=end_process,
+            keys=keys,
         )
 
     data_dir = settings.data_dir / "faust" / str(worker)

@@ -7,25 +7,32 @@ the line. What the meter did is seen in its next frames, not here.
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
-from collectors.gateways.line import Action
+from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
+from streams.core.strictjson import read_object
+
+ACTIONS: Final = frozenset(
+    ("cut", "restore", "retain", "release", "set_price", "recharge", "sync_time", "set_parameters")
+)
+_OF_SUPPLY = frozenset(("cut", "restore", "retain", "release"))
 
 
 class CommandError(ValueError):
     """A record of `gateway.commands` that is no command."""
 
 
-class Command(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """A record of `gateway.commands`; times as ISO 8601 texts."""
 
     site: str
     gateway: str
     meter: str
     sequence: int
-    action: Action
+    action: str
     reason: str
     repeat: bool
     issued_at: str
@@ -33,11 +40,18 @@ class Command(msgspec.Struct, frozen=True):
     v: int
     address: str = ""
     template: str = ""
+    amount: str = ""
+    count: int = 0
+    prices: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    signature: str = ""
 
     @property
-    def place(self) -> tuple[str, str, str]:
-        """Where its relay is. A meter that was replaced and its successor are at one place."""
-        return self.site, self.gateway, self.address or self.meter
+    def place(self) -> tuple[str, str, str, str]:
+        """What it changes: supply, or what else, and where. A meter that was replaced and its successor are at one
+        place."""
+        what = "supply" if self.action in _OF_SUPPLY else self.action
+        return self.site, self.gateway, self.address or self.meter, what
 
     def overtakes(self, earlier: "Command") -> bool:
         """Whether this one, which came after `earlier` for the same place, takes that one's place.
@@ -63,12 +77,35 @@ def read_command(value: bytes) -> Command:
     Raises:
         CommandError: It holds none of a known version.
     """
+    return convert_command(read_fields(value))
+
+
+def read_fields(value: bytes) -> dict[str, Any]:
+    """The members of a record, all of which its signature is about.
+
+    Raises:
+        CommandError: It is no JSON object, or one with a name twice.
+    """
     try:
-        command = msgspec.json.decode(value, type=Command)
-    except msgspec.MsgspecError as error:
+        return read_object(value)
+    except MalformedError as error:
+        raise CommandError(str(error)) from error
+
+
+def convert_command(fields: Mapping[str, Any]) -> Command:
+    """The command that a record's members make.
+
+    Raises:
+        CommandError: One is missing, of the wrong type or without meaning in this version; says which.
+    """
+    try:
+        command = msgspec.convert(fields, type=Command)
+    except msgspec.ValidationError as error:
         raise CommandError(str(error)) from error
     if command.v != 1:
         raise CommandError(f"version {command.v} of the command format is not known")
+    if command.action not in ACTIONS:
+        raise CommandError(f"`action` {command.action!r} is not one of {', '.join(sorted(ACTIONS))}")
     return command
 
 

@@ -11,7 +11,8 @@ import structlog
 
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.gathering import Gathering
-from collectors.gateways.line import Item, Line, LineAway, LineError, NoAnswer, Refused, Withdrawn
+from collectors.gateways.line import Action, Item, Line, LineAway, LineError, NoAnswer, Refused, Withdrawn
+from collectors.gateways.report import Outcome, ReportCommand, report_nothing
 from collectors.gateways.waiting import Waiting, WaitingCommands
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire.round import Round
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 METER_ZONE = timezone(timedelta(hours=8))
 """The clocks of meters, by which DL/T645 deadlines are meant."""
+_CARRIED_OUT = frozenset(action.value for action in Action)
 
 
 class Clock(Protocol):
@@ -62,6 +64,7 @@ class GatewaySession:
         pace: Pace,
         book: CommandBook,
         publish: Callable[[Round], Awaitable[None]],
+        report: ReportCommand = report_nothing,
     ) -> None:
         self.plan = plan
         self._line = line
@@ -70,7 +73,8 @@ class GatewaySession:
         self._book = book
         self._publish = publish
         self._meters = {meter.meter: meter for meter in plan.meters}
-        self._waiting = WaitingCommands(plan, retry_s=pace.retry_s, retry_s_max=pace.retry_s_max)
+        self._report = report
+        self._waiting = WaitingCommands(plan, retry_s=pace.retry_s, retry_s_max=pace.retry_s_max, report=report)
         self._silent: dict[str, None] = {}
         """Meters that did not answer when they were last asked, the one asked longest ago first."""
         self._gathering: Gathering | None = None
@@ -83,6 +87,11 @@ class GatewaySession:
 
     def order(self, command: Command) -> None:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""
+        if command.action not in _CARRIED_OUT:
+            log.warning("command not supported", **command.told())
+            detail = f"no line here carries out {command.action} on a meter of template {command.template!r}"
+            self._report(command, Outcome.UNSUPPORTED, detail, b"")
+            return
         self._waiting.add(command)
 
     async def read_round(self) -> Round | None:
@@ -183,11 +192,18 @@ class GatewaySession:
         """Send a command; False if it has to wait for the line."""
         command, meter = waiting.command, waiting.meter
         told = command.told()
+        sent = self._book.sent(command.site, command.meter)
+        if command.sequence < sent:
+            log.info("command was overtaken", **told)
+            self._report(command, Outcome.OVERTAKEN, f"by sequence {sent}", b"")
+            return True
+        if command.sequence == sent:
+            log.info("command was sent before", **told)
+            self._report(command, Outcome.UNKNOWN, "it was sent; what came of it was not noted", b"")
+            return True
         if command.expires_ms <= self._clock.now_ms():
             log.warning("command expired", **told)
-            return True
-        if command.sequence <= self._book.sent(command.site, command.meter):
-            log.info("command was sent before", **told)
+            self._report(command, Outcome.EXPIRED, f"nothing was sent by {command.expires_at}", b"")
             return True
         if not await self._reachable(meter):
             return False
@@ -200,17 +216,23 @@ class GatewaySession:
 
         try:
             deadline = datetime.fromtimestamp(command.expires_ms // 1000, UTC).astimezone(METER_ZONE)
-            await self._line.command(meter, command.action, deadline=deadline, claim=claim)
+            answer = await self._line.command(meter, Action(command.action), deadline=deadline, claim=claim)
             log.info("command accepted", **told)
+            self._report(command, Outcome.ACCEPTED, "", answer)
         except LineAway as error:
             log.info("command waits", error=str(error), **told)
             return False
         except Withdrawn:
             log.info("command overtaken or expired", **told)
+            if self._clock.now_ms() >= command.expires_ms:
+                self._report(command, Outcome.EXPIRED, f"nothing was sent by {command.expires_at}", b"")
+            # One that a later command overtook was reported when that came.
             return True
         except LineError as error:
             # It may have been carried out all the same; it is not sent again under this sequence.
             log.warning("command not accepted", error=str(error), **told)
+            outcome = Outcome.REFUSED if isinstance(error, Refused) else Outcome.UNANSWERED
+            self._report(command, outcome, str(error), b"")
         await self._read_after_command(meter)
         return True
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from collectors.gateways.command import Command
+from collectors.gateways.report import Outcome, ReportCommand, report_nothing
 from collectors.registry import GatewayPlan, MeterOnLine
 
 log = structlog.get_logger(__name__)
@@ -26,27 +27,36 @@ class Waiting:
 class WaitingCommands:
     """Of each meter of a gateway at most one command: a later one takes the place of an earlier."""
 
-    def __init__(self, plan: GatewayPlan, *, retry_s: float, retry_s_max: float) -> None:
+    def __init__(
+        self, plan: GatewayPlan, *, retry_s: float, retry_s_max: float, report: ReportCommand = report_nothing
+    ) -> None:
         self._site = plan.site
         self._named = {meter.meter: meter for meter in plan.meters}
         self._at_address = {(meter.template.name, meter.address): meter for meter in plan.meters}
         self._retry_s, self._retry_s_max = retry_s, retry_s_max
         self._waiting: dict[str, Waiting] = {}
+        self._report = report
         self._added = asyncio.Event()
 
     def add(self, command: Command) -> None:
         """Take in a command, unless it is none for this gateway or a later one waits."""
         if command.site != self._site:
             log.warning("command of another site", site=command.site, **command.told())
+            self._report(command, Outcome.MISPLACED, f"the gateway is of site {self._site}", b"")
             return
         meter = self._find(command)
         if meter is None:
             log.warning("command for a meter that is not here", **command.told())
+            self._report(command, Outcome.MISPLACED, "the registry has no such meter at this address", b"")
             return
         waiting = self._waiting.get(meter.meter)
         if waiting is None or command.overtakes(waiting.command):
+            if waiting is not None:
+                self._report(waiting.command, Outcome.OVERTAKEN, f"by sequence {command.sequence}", b"")
             self._waiting[meter.meter] = Waiting(command, meter, asyncio.get_running_loop().time(), self._retry_s)
             self._added.set()
+        elif waiting.command.overtakes(command):
+            self._report(command, Outcome.OVERTAKEN, f"by sequence {waiting.command.sequence}", b"")
 
     async def next(self, *, last: Container[str]) -> Waiting:
         """The one that is due, once one is; those of the meters in `last` behind all others."""

@@ -23,8 +23,10 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from collectors.clock_watch import ClockWatch
+from collectors.command_check import CommandCheck
 from collectors.command_feed import CommandFeed
 from collectors.gateways.command import Command
+from collectors.gateways.report import report_nothing
 from collectors.publisher import RoundPublisher
 from collectors.wire.answers import read_register, read_supply
 from collectors.wire.round import Block, Round, decode_round
@@ -279,7 +281,14 @@ def test_the_feed_hands_over_the_last_word_about_each_relay_of_what_was_committe
     place.order_in_transaction(given, commit=True)
     place.order_in_transaction([(place.polled, successor, 2, "cut"), (place.dialling, other, 4, "cut")], commit=False)
     took: queue.SimpleQueue[Command] = queue.SimpleQueue()
-    feed = CommandFeed(place.bootstrap, lambda command: took.put(command) if command.site == place.site else None)
+    check = CommandCheck({place.polled, place.dialling}, keys={}, report=report_nothing)
+    passed_over: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+    feed = CommandFeed(
+        place.bootstrap,
+        read=check.read,
+        take=took.put,
+        pass_over=lambda earlier, _: passed_over.put((earlier.meter, earlier.sequence)),
+    )
     feed.start()
     try:
         found = [took.get(timeout=WAIT_S) for _ in range(2)]
@@ -287,6 +296,7 @@ def test_the_feed_hands_over_the_last_word_about_each_relay_of_what_was_committe
             (successor, 1, "restore"),
             (other, 3, "restore"),
         }
+        assert {passed_over.get(timeout=WAIT_S) for _ in range(3)} == {(meter, 4), (other, 1), (other, 2)}
         place.order(place.polled, successor, 3, "cut")
         assert took.get(timeout=WAIT_S).sequence == 3
     finally:

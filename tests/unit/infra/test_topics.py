@@ -4,13 +4,14 @@ from infra.topics import LEDGER_GROUP, LEDGER_STATE, MAX_RECORD_BYTES, OFFICE_OR
 from streams.server import APPLICATION
 
 
-def test_the_seven_topics_of_the_pipeline() -> None:
+def test_the_eight_topics_of_the_pipeline() -> None:
     assert list(TOPICS) == [
         "meter.frames",
         "office.orders",
         "ledger.state",
         "ledger.postings",
         "gateway.commands",
+        "gateway.reports",
         "office.notices",
         "frames.rejected",
     ]
