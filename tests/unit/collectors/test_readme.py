@@ -4,18 +4,24 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import msgspec
 
-from collectors.gateways.command import read_command
+from collectors.gateways.command import ACTIONS, read_command
+from collectors.gateways.report import Outcome
 from collectors.registry import read_registry
+from collectors.wire import modbus
 from collectors.wire.arrays import decode_registers, decode_supply
 from collectors.wire.round import decode_round, encode_round
+from collectors.wire.signature import is_signed
 from collectors.wire.templates import TEMPLATES
 from streams.core.localtime import parse_time
 from streams.core.orders import KINDS
 from streams.core.outcome import Supply
 
 README = (Path(__file__).parents[3] / "collectors" / "README.md").read_text("utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+COMMANDS = (DOCS / "commands.md").read_text("utf-8")
 
 
 def examples(section: str) -> list[str]:
@@ -47,11 +53,24 @@ def test_the_example_of_a_registry(tmp_path: Path) -> None:
     assert [len(plan.meters) for plan in read_registry(path).gateways] == [1, 1]
 
 
-def test_the_example_of_a_command() -> None:
-    shown = examples("`gateway.commands`: a command")[0]
-    command = read_command(shown.encode())
-    assert msgspec.json.decode(msgspec.json.encode(command)) == json.loads(shown)
-    assert command.expires_ms == parse_time("2026-03-02T12:15:00+08:00")
+def test_the_examples_of_a_command_its_key_and_its_report() -> None:
+    texts = [block.strip() for block in re.findall(r"(?:^    .*\n)+", COMMANDS, re.MULTILINE)]
+    command, keys, report = (json.loads(text) for text in texts if text.startswith("{"))
+    read = read_command(msgspec.json.encode(command))
+    assert msgspec.json.decode(msgspec.json.encode(read)) == command
+    assert read.expires_ms == parse_time("2026-03-02T12:15:00+08:00")
+    assert is_signed(bytes.fromhex(keys[command["gateway"]]), command)
+    for name, shown in (("gateway.commands", command), ("gateway.reports", report)):
+        schema = json.loads((DOCS / "schemas" / f"{name}.json").read_text("utf-8"))
+        jsonschema.validate(shown, schema, cls=jsonschema.Draft202012Validator)
+    assert modbus.decode_frame(bytes.fromhex(report["frame"])).function == 0x10
+
+
+def test_the_page_about_commands_names_all_actions_and_outcomes() -> None:
+    cells = {
+        name for row in re.findall(r"^\| (`.*?) \|", COMMANDS, re.MULTILINE) for name in re.findall("`(\\w+)`", row)
+    }
+    assert cells >= ACTIONS | set(Outcome)
 
 
 def test_every_order_is_in_the_table() -> None:
