@@ -6,17 +6,41 @@
      "meters": [{"meter": "S1-M0001", "address": "17", "template": "ddsy1352"}]},
     {"gateway": "S1-G02", "link": "dial-in", "registration": "SLUICE-S1-G02", "password": "02563412",
      "meters": [...]}]}]}
+
+Links and what they speak: `modbus-tcp` is called and speaks Modbus TCP; `tcp` is called and hands the bytes of a serial
+bus through (Modbus RTU, DL/T645, CJ/T188); `dial-in` does the same and calls itself; `acrel-4g` calls itself and passes
+Modbus RTU in frames of its own.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-from collectors.wire.templates import TEMPLATES, Template, is_secret
+from collectors.wire import acrel4g
+from collectors.wire.template import PROTOCOLS, Protocol, Template
+from collectors.wire.template_file import is_secret
+from collectors.wire.templates import TEMPLATES
 
 REGISTRY_FILE = "registry.json"
+
+Link = Literal["modbus-tcp", "tcp", "dial-in", "acrel-4g"]
+
+_POLLED: Final[frozenset[Link]] = frozenset({"modbus-tcp", "tcp"})
+_SPOKEN: Final[dict[Link, tuple[Protocol, ...]]] = {
+    "modbus-tcp": ("modbus",),
+    "tcp": PROTOCOLS,
+    "dial-in": PROTOCOLS,
+    "acrel-4g": ("modbus",),
+}
+_ADDRESSES: Final[dict[Protocol, tuple[int, int, int]]] = {
+    "modbus": (1, 247, 12),
+    "dlt645-2007": (0, 999_999_999_998, 12),
+    "cjt188": (0, 99_999_999_999_998, 14),
+}
+"""Lowest and highest address and how many digits it has. The numbers beyond are those of broadcasts: a command to one
+would be for all meters of the line."""
 
 
 class RegistryError(ValueError):
@@ -43,11 +67,16 @@ class GatewayPlan:
 
     site: str
     gateway: str
-    link: Literal["modbus-tcp", "dial-in"]
+    link: Link
     host: str
     port: int
     registration: str
     meters: tuple[MeterOnLine, ...]
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether the collector calls it, rather than the other way round."""
+        return self.link in _POLLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +98,7 @@ class _Meter(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Gateway(msgspec.Struct, forbid_unknown_fields=True):
     gateway: str
-    link: Literal["modbus-tcp", "dial-in"]
+    link: Link
     meters: list[_Meter]
     host: str = ""
     port: int = 0
@@ -108,16 +137,21 @@ def read_registry(path: Path) -> Registry:
     gateways = tuple(_plan(site.site, gateway) for site in file.sites for gateway in site.gateways)
     _check_once("gateway", [plan.gateway for plan in gateways])
     _check_once("meter", [meter.meter for plan in gateways for meter in plan.meters])
-    _check_once("registration", [plan.registration for plan in gateways if plan.link == "dial-in"])
+    _check_once("registration", [plan.registration for plan in gateways if not plan.is_polled])
     return Registry(file.dial_in.host, file.dial_in.port, gateways)
 
 
 def _plan(site: str, entry: _Gateway) -> GatewayPlan:
     place = f"site {site}, gateway {entry.gateway}"
-    if entry.link == "modbus-tcp" and not (entry.host and 0 < entry.port < 65536):
-        raise RegistryError(f"{place}: a modbus-tcp gateway needs host and port")
-    if entry.link == "dial-in" and not (entry.registration and entry.registration.isascii()):
-        raise RegistryError(f"{place}: a dial-in gateway needs its registration text, in ASCII")
+    if entry.link in _POLLED:
+        if not (entry.host and 0 < entry.port < 65536):
+            raise RegistryError(f"{place}: a {entry.link} gateway needs host and port")
+    elif not (entry.registration and entry.registration.isascii()):
+        raise RegistryError(f"{place}: a {entry.link} gateway needs its registration text, in ASCII")
+    if entry.link == "dial-in" and entry.registration.encode("ascii").startswith(acrel4g.START):
+        raise RegistryError(f"{place}: a registration text does not begin with {{{{, as frames of acrel-4g do")
+    if entry.link == "acrel-4g" and len(entry.registration) > acrel4g.SERIAL_SIZE:
+        raise RegistryError(f"{place}: registration is the meter's serial number, of {acrel4g.SERIAL_SIZE} at most")
     meters = tuple(_meter(place, entry, meter) for meter in entry.meters)
     if len({meter.address for meter in meters}) < len(meters):
         raise RegistryError(f"{place}: two meters have one address")
@@ -130,11 +164,10 @@ def _meter(place: str, gateway: _Gateway, entry: _Meter) -> MeterOnLine:
     template = TEMPLATES.get(entry.template)
     if template is None:
         raise RegistryError(f"{place}: template {entry.template!r} is not one of {', '.join(TEMPLATES)}")
-    if (template.protocol == "modbus-tcp") != (link == "modbus-tcp"):
+    if template.protocol not in _SPOKEN[link]:
         raise RegistryError(f"{place}: template {entry.template} speaks {template.protocol}, the link is {link}")
-    # The numbers beyond are those of broadcasts: a command to one would be for all meters of the line.
-    first, last = (1, 247) if link == "modbus-tcp" else (0, 999_999_999_998)
-    digits = entry.address.isascii() and entry.address.isdigit() and len(entry.address) <= 12
+    first, last, digits_max = _ADDRESSES[template.protocol]
+    digits = entry.address.isascii() and entry.address.isdigit() and len(entry.address) <= digits_max
     if not (digits and first <= int(entry.address) <= last):
         raise RegistryError(f"{place}: address {entry.address!r} is no number from {first} to {last}")
     return MeterOnLine(entry.meter, int(entry.address), _with_secrets(place, template, gateway, entry))
@@ -153,6 +186,8 @@ def _with_secrets(place: str, template: Template, gateway: _Gateway, entry: _Met
     if password is None and operator is None:
         return template
     relay = template.relay
+    if relay is None:
+        raise RegistryError(f"{place}: password and operator are for relays, {template.name} has none")
     own = replace(
         relay,
         password=relay.password if password is None else password,

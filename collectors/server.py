@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from datetime import datetime
 
 import structlog
 
@@ -14,10 +15,12 @@ from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Line
 from collectors.gateways.modbus_line import ModbusLine
+from collectors.gateways.polled_line import PolledLine
 from collectors.gateways.report import Outcome
-from collectors.gateways.session import GatewaySession, Pace
+from collectors.gateways.session import METER_ZONE, GatewaySession, Pace
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
+from collectors.wire.acrel4g import encode_time
 from collectors.wire.templates import TEMPLATES_FOLDER, TemplateError, load_templates
 from infra.clock import ScaledClock, load_clock
 from infra.endpoints import announce_ready, kafka_bootstrap
@@ -77,7 +80,9 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys) -> Non
         for plan in registry.gateways
     }
     listener = DialInListener(
-        {plan.registration: line for plan in registry.gateways if isinstance(line := lines[plan.gateway], DialInLine)}
+        {plan.registration: line for plan in registry.gateways if isinstance(line := lines[plan.gateway], DialInLine)},
+        acrel=frozenset(plan.registration for plan in registry.gateways if plan.link == "acrel-4g"),
+        local_time=lambda: encode_time(datetime.fromtimestamp(clock.now_ms() // 1000, METER_ZONE)),
     )
 
     def order(command: Command) -> None:
@@ -118,4 +123,6 @@ async def _first_failure(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -
 
 
 def _line(plan: GatewayPlan) -> Line:
-    return ModbusLine(plan.host, plan.port) if plan.link == "modbus-tcp" else DialInLine()
+    if plan.link == "modbus-tcp":
+        return ModbusLine(plan.host, plan.port)
+    return PolledLine(plan.host, plan.port) if plan.is_polled else DialInLine()

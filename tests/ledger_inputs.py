@@ -100,7 +100,7 @@ def energy_round(
 
 def energy_frames(template: str, addresses: NDArray[np.uint64], registers: Numbers) -> Frames:
     """Answers with registers of hundredths of a kWh, a row a meter."""
-    if TEMPLATES[template].protocol == "modbus-tcp":
+    if TEMPLATES[template].protocol == "modbus":
         return _modbus_frames(addresses, registers.astype(">u4").view(np.uint8).reshape(-1, 4))
     return _dlt645_frames(addresses, TEMPLATES[template].energy.start, _bcd(registers, 4))
 
@@ -108,7 +108,8 @@ def energy_frames(template: str, addresses: NDArray[np.uint64], registers: Numbe
 def relay_frames(template: str, addresses: NDArray[np.uint64], *, on: bool) -> Frames:
     """Answers with the relay's state, a row a meter."""
     relay = TEMPLATES[template].relay
-    if TEMPLATES[template].protocol == "modbus-tcp":
+    assert relay is not None
+    if TEMPLATES[template].protocol == "modbus":
         words = np.array(relay.on if on else relay.off, ">u2").view(np.uint8)
         return _modbus_frames(addresses, np.tile(words, (len(addresses), 1)))
     status = (0 if on else 1 << relay.off_bit).to_bytes(relay.words, "little")

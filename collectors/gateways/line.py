@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from collectors.registry import MeterOnLine
+from collectors.wire.template import RegisterItem, RelayItem
 
 
 class Item(StrEnum):
@@ -50,6 +51,26 @@ class NoAnswer(LineError):
 
 class Refused(LineError):
     """The meter answered that it will not."""
+
+
+def item_of(meter: MeterOnLine, item: Item) -> RegisterItem | RelayItem:
+    """What a meter is asked for an item.
+
+    Raises:
+        Refused: It has none such.
+    """
+    return meter.template.energy if item is Item.ENERGY else relay_of(meter)
+
+
+def relay_of(meter: MeterOnLine) -> RelayItem:
+    """A meter's relay or valve.
+
+    Raises:
+        Refused: It has none.
+    """
+    if meter.template.relay is None:
+        raise Refused(f"a meter of template {meter.template.name} has no relay")
+    return meter.template.relay
 
 
 class Line(Protocol):

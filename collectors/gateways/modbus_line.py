@@ -9,7 +9,18 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
-from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, Withdrawn, notice_death
+from collectors.gateways.line import (
+    Action,
+    Item,
+    LineAway,
+    LineError,
+    NoAnswer,
+    Refused,
+    Withdrawn,
+    item_of,
+    notice_death,
+    relay_of,
+)
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus
 from collectors.wire.errors import FrameError
@@ -32,17 +43,18 @@ class ModbusLine:
 
     async def ask(self, meter: MeterOnLine, item: Item) -> bytes:
         """See `Line.ask`."""
-        asked = meter.template.energy if item is Item.ENERGY else meter.template.relay
+        asked = item_of(meter, item)
+        function = meter.template.energy.function if item is Item.ENERGY else modbus.READ_HOLDING
         async with self._turn:
             number = self._next()
-            request = modbus.encode_read(number, meter.address, start=asked.start, words=asked.words)
-            return await self._exchange(request, number, meter.address, modbus.READ_HOLDING)
+            request = modbus.encode_read(number, meter.address, start=asked.start, words=asked.words, function=function)
+            return await self._exchange(request, number, meter.address, function)
 
     async def command(
         self, meter: MeterOnLine, action: Action, *, deadline: datetime, claim: Callable[[], bool]
     ) -> bytes:
         """See `Line.command`; Modbus knows no deadline."""
-        relay = meter.template.relay
+        relay = relay_of(meter)
         values = relay.off if action is Action.CUT else relay.on
         async with self._turn:
             number = self._next()

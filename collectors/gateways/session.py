@@ -121,10 +121,12 @@ class GatewaySession:
             frames: list[tuple[Item, bytes]] = []
             read_at = 0
             try:
-                for item in Item:
+                for item in _items(meter):
                     frames.append((item, await self._ask(meter, item, into)))
                     # Both items of a meter are of one moment, that of its register.
                     read_at = read_at or self._clock.now_ms()
+                if meter.template.in_one_answer:
+                    frames.append((Item.RELAY, frames[0][1]))
             except LineAway:
                 break
             except NoAnswer:
@@ -205,6 +207,9 @@ class GatewaySession:
             log.warning("command expired", **told)
             self._report(command, Outcome.EXPIRED, f"nothing was sent by {command.expires_at}", b"")
             return True
+        if meter.template.relay is None:
+            log.warning("command for a meter without a relay", **told)
+            return True
         if not await self._reachable(meter):
             return False
 
@@ -262,3 +267,9 @@ class GatewaySession:
             return False
         self._silent.pop(meter.meter, None)
         return True
+
+
+def _items(meter: MeterOnLine) -> tuple[Item, ...]:
+    """What a meter is asked in a round: not its relay where it has none or the register's answer tells of it."""
+    alone = meter.template.relay is None or meter.template.in_one_answer
+    return (Item.ENERGY,) if alone else (Item.ENERGY, Item.RELAY)

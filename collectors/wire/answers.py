@@ -3,9 +3,11 @@
 The plain form of `collectors.wire.arrays`; tests hold the two against each other.
 """
 
-from collectors.wire import dlt645, modbus
+from collectors.wire import cjt188, dlt645, modbus, modbus_rtu
+from collectors.wire.binary_fraction import counts_of
+from collectors.wire.cjt188 import Cjt188Frame
 from collectors.wire.errors import FrameError
-from collectors.wire.templates import Template
+from collectors.wire.template import RegisterItem, RelayItem, Template
 from streams.core.outcome import Supply
 
 
@@ -16,12 +18,10 @@ def read_register(frame: bytes, template: Template, address: int) -> int:
         FrameError: The frame is damaged, of another meter, an exception, or answers something else.
     """
     item = template.energy
-    if template.protocol == "modbus-tcp":
-        words = _modbus_words(frame, address, item.words)
-        raw = 0
-        for word in words if item.high_word_first else words[::-1]:
-            raw = raw << 16 | word
-        return raw * item.scale
+    if template.protocol == "modbus":
+        return _raw(item, _modbus_words(frame, address, item.words, item.function)) * item.scale
+    if template.protocol == "cjt188":
+        return _volume(_cjt188_body(frame, address, item), item)
     value = _dlt645_value(frame, address, item.start, item.words)
     return dlt645.from_bcd(value) * item.scale
 
@@ -30,26 +30,44 @@ def read_supply(frame: bytes, template: Template, address: int) -> Supply:
     """What a frame of the item `relay` tells of the meter's supply; UNKNOWN where it cannot be told.
 
     Raises:
-        FrameError: As for `read_register`.
+        FrameError: As for `read_register`, or the meter has no relay.
     """
     item = template.relay
-    if template.protocol == "modbus-tcp":
-        words = _modbus_words(frame, address, item.words)
+    if item is None:
+        raise FrameError(0, f"a meter of template {template.name} has no relay")
+    if template.protocol == "modbus":
+        words = _modbus_words(frame, address, item.words, modbus.READ_HOLDING)
         if words[0] == item.automatic:
             return Supply.ON
         return {item.off: Supply.OFF, item.on: Supply.ON}.get(words, Supply.UNKNOWN)
+    if template.protocol == "cjt188":
+        body = _cjt188_body(frame, address, item)
+        status = int.from_bytes(body[item.at : item.at + item.words], "little") & item.mask
+        return Supply.OFF if status in item.off else Supply.ON if status in item.on else Supply.UNKNOWN
     value = _dlt645_value(frame, address, item.start, item.words)
     is_open = int.from_bytes(value, "little") >> item.off_bit & 1
     return Supply.OFF if is_open else Supply.ON
 
 
-def _modbus_words(frame: bytes, address: int, count: int) -> tuple[int, ...]:
-    taken = modbus.decode_frame(frame)
-    words = modbus.read_words(taken)
-    if taken.unit != address:
-        raise FrameError(6, f"is of unit {taken.unit}, not {address}")
+def _raw(item: RegisterItem, words: tuple[int, ...]) -> int:
+    raw = 0
+    for word in words if item.high_word_first else words[::-1]:
+        raw = raw << 16 | word
+    return counts_of(raw, item.counts) if item.counts else raw
+
+
+def _modbus_words(frame: bytes, address: int, count: int, function: int) -> tuple[int, ...]:
+    """The words of an answer, in the envelope of Modbus TCP or of RTU: its length tells which."""
+    if len(frame) == modbus_rtu.answer_size(count):
+        rtu = modbus_rtu.decode_frame(frame)
+        unit, place, words = rtu.unit, 0, modbus_rtu.read_words(rtu, function)
+    else:
+        taken = modbus.decode_frame(frame)
+        unit, place, words = taken.unit, 6, modbus.read_words(taken, function)
+    if unit != address:
+        raise FrameError(place, f"is of unit {unit}, not {address}")
     if len(words) != count:
-        raise FrameError(8, f"has {len(words)} words, not {count}")
+        raise FrameError(place + 2, f"has {len(words)} words, not {count}")
     return words
 
 
@@ -61,3 +79,26 @@ def _dlt645_value(frame: bytes, address: int, di: int, size: int) -> bytes:
     if len(value) != size:
         raise FrameError(9, f"has {len(value)} bytes of value, not {size}")
     return value
+
+
+def _cjt188_body(frame: bytes, address: int, item: RegisterItem | RelayItem) -> bytes:
+    """What follows identifier and SER in the answer; its type may differ from the one that was asked."""
+    taken: Cjt188Frame = cjt188.decode_frame(frame)
+    if taken.address != f"{address:014d}":
+        raise FrameError(2, f"is of meter {taken.address}, not {address:014d}")
+    body = cjt188.read_body(taken, item.start)
+    if len(taken.data) != item.length:
+        raise FrameError(10, f"has {len(taken.data)} data bytes, not {item.length}")
+    return body
+
+
+def _volume(body: bytes, item: RegisterItem) -> int:
+    """A value and its unit; an unknown unit is an error, as a guess could be wrong a thousandfold."""
+    end = item.at + item.words
+    scale = dict(item.units).get(body[end])
+    if scale is None:
+        raise FrameError(cjt188.VALUE_AT + end, f"unit {body[end]:02X} is not one of the template's")
+    digits = body[item.at : end][::-1].hex()
+    if not digits.isdecimal():
+        raise FrameError(cjt188.VALUE_AT + item.at, f"{digits.upper()} is no BCD")
+    return int(digits) * scale

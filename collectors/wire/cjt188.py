@@ -10,6 +10,7 @@ of the question. FE and 00 may precede a frame.
 from dataclasses import dataclass
 
 from collectors.wire.errors import FrameError
+from collectors.wire.sum_cutter import SumCutter
 
 READ, READ_ADDRESS, WRITE = 0x01, 0x03, 0x04
 ANSWER, ABNORMAL, VENDOR = 0x80, 0x40, 0x20
@@ -18,6 +19,8 @@ VALVE_OPEN, VALVE_CLOSE = 0x55, 0x99
 SHORTEST = 13
 _START, _END = 0x68, 0x16
 _BODY_AT = 11
+VALUE_AT = 14
+"""Where what follows identifier and SER begins."""
 _LENGTH_MAX = 0x64
 _HIGH_BYTES = frozenset({0x81, 0x90, 0x91, 0xA0, 0xA1, 0xD1, 0xD2, 0xD3, 0xD4})
 """High bytes of the identifiers that the standard knows; no low byte of one is among them but in its own order."""
@@ -45,8 +48,7 @@ class Cjt188Frame:
         """The identifier in the standard's order; None in an abnormal answer, which has none."""
         if self.abnormal or len(self.data) < 2:
             return None
-        high, low = self.data[0], self.data[1]
-        return high << 8 | low if high in _HIGH_BYTES or low not in _HIGH_BYTES else low << 8 | high
+        return _in_order(self.data[0], self.data[1])
 
     @property
     def ser(self) -> int | None:
@@ -60,6 +62,17 @@ class Cjt188Frame:
         return self.data[1 if self.abnormal else 3 :]
 
 
+def _in_order(first: int, second: int) -> int:
+    """The identifier that two bytes stand for, whichever of them was sent first."""
+    return first << 8 | second if first in _HIGH_BYTES or second not in _HIGH_BYTES else second << 8 | first
+
+
+def orders_of(di: int) -> tuple[bytes, ...]:
+    """The bytes on the line that are read as an identifier: high byte first, low byte first, or both."""
+    high = di.to_bytes(2, "big")
+    return tuple(dict.fromkeys(sent for sent in (high, high[::-1]) if _in_order(sent[0], sent[1]) == di))
+
+
 def encode_frame(meter_type: int, address: str, control: int, data: bytes) -> bytes:
     """A frame without preamble; `data` as sent."""
     body = bytes([_START, meter_type]) + bytes.fromhex(address)[::-1] + bytes([control, len(data)]) + data
@@ -71,11 +84,20 @@ def encode_read(meter_type: int, address: str, di: int, ser: int, *, swapped: bo
     return encode_frame(meter_type, address, READ, di.to_bytes(2, "little" if swapped else "big") + bytes([ser]))
 
 
-def encode_valve(meter_type: int, address: str, ser: int, *, opened: bool, swapped: bool = False) -> bytes:
-    """A valve command."""
-    di = VALVE.to_bytes(2, "little" if swapped else "big")
-    state = VALVE_OPEN if opened else VALVE_CLOSE
-    return encode_frame(meter_type, address, WRITE, di + bytes([ser, state]))
+def encode_valve(
+    meter_type: int,
+    address: str,
+    ser: int,
+    state: int,
+    *,
+    control: int = WRITE,
+    di: int = VALVE,
+    swapped: bool = False,
+) -> bytes:
+    """A valve command; `state` is 55 to open, 99 to close, with makers that keep to the standard."""
+    return encode_frame(
+        meter_type, address, control, di.to_bytes(2, "little" if swapped else "big") + bytes([ser, state])
+    )
 
 
 def decode_frame(frame: bytes) -> Cjt188Frame:
@@ -98,40 +120,31 @@ def decode_frame(frame: bytes) -> Cjt188Frame:
     return Cjt188Frame(frame[1], frame[8:1:-1].hex().upper(), frame[9], frame[_BODY_AT:-2])
 
 
+def read_body(frame: Cjt188Frame, di: int) -> bytes:
+    """What follows identifier and SER in an answer to a read.
+
+    Raises:
+        FrameError: The meter refuses, or the answer is to something else.
+    """
+    if frame.abnormal:
+        raise FrameError(9, f"the meter refuses: control {frame.control:02X}")
+    if frame.control != READ | ANSWER:
+        raise FrameError(9, f"control {frame.control:02X} is not the answer to a read")
+    if frame.di != di or frame.ser is None:
+        raise FrameError(_BODY_AT, f"is not the answer to {di:04X}")
+    return frame.body
+
+
 def strip_junk(frame: bytes) -> bytes:
     """A frame without what may precede it."""
     return frame.lstrip(_JUNK)
 
 
-class Cjt188Cutter:
-    """Cuts a stream into valid frames; what is none is passed over byte by byte, so that a good one behind is found."""
+class Cjt188Cutter(SumCutter):
+    """Cuts a stream into valid frames; what is none is passed over."""
 
-    def __init__(self) -> None:
-        self._buffer = bytearray()
+    head_size = _BODY_AT
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take bytes in; the valid frames that are whole now."""
-        buffer = self._buffer
-        buffer += chunk
-        frames: list[bytes] = []
-        place = 0
-        while (place := buffer.find(_START, place)) >= 0:
-            size = SHORTEST + buffer[place + 10] if len(buffer) > place + 10 else 0
-            frame = bytes(buffer[place : place + size])
-            if size and len(frame) == size and frame[-1] == _END and sum(frame[:-2]) & 0xFF == frame[-2]:
-                frames.append(frame)
-                del buffer[: place + size]
-                place = 0
-            else:
-                # It may be a frame that is not whole, or no frame: what is behind it may be one all the same.
-                place += 1
-        self._forget_what_is_no_beginning()
-        return frames
-
-    def _forget_what_is_no_beginning(self) -> None:
-        """Keep what can still become a frame: no more than the longest one can be."""
-        buffer = self._buffer
-        longest = SHORTEST + _LENGTH_MAX
-        del buffer[: max(0, len(buffer) - longest)]
-        start = buffer.find(_START)
-        del buffer[: start if start >= 0 else len(buffer)]
+    def frame_size(self, head: bytes) -> int:
+        """See `SumCutter.frame_size`."""
+        return SHORTEST + head[10] if head[10] <= _LENGTH_MAX else 0

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import IntFlag
 
 from collectors.wire.errors import FrameError
+from collectors.wire.sum_cutter import SumCutter
 
 READ = 0x11
 READ_ADDRESS = 0x13
@@ -23,7 +24,6 @@ BROADCAST = "999999999999"
 SHORTEST = 12
 _START, _END, _PREAMBLE, _OFFSET = 0x68, 0x16, 0xFE, 0x33
 _LENGTH_MAX = 200
-_DAMAGED_MAX = 4
 _OF_1997 = frozenset({0x01, 0x02, 0x04, 0x0A, 0x0C, 0x0F, 0x10})
 """Function codes of DL/T645-1997 that mean nothing or something else in the 2007 edition."""
 
@@ -159,44 +159,11 @@ def to_bcd(number: int) -> int:
     return number // 10 * 16 + number % 10
 
 
-class Dlt645Cutter:
-    """Cuts a stream into valid frames: junk before a frame, damaged ones and preambles are passed over.
+class Dlt645Cutter(SumCutter):
+    """Cuts a stream into valid frames: junk before a frame, damaged ones and preambles are passed over."""
 
-    Attributes:
-        damaged: Frames in all but their check value that came since it was last cleared, the first `_DAMAGED_MAX`.
-    """
+    head_size = 10
 
-    def __init__(self) -> None:
-        self.damaged: list[bytes] = []
-        self._buffer = bytearray()
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take bytes in; the valid frames that are whole now.
-
-        A 68 that begins no valid frame costs one byte, so that a good frame behind it is still found.
-        """
-        buffer = self._buffer
-        buffer += chunk
-        frames: list[bytes] = []
-        while True:
-            start = buffer.find(_START)
-            del buffer[: start if start >= 0 else len(buffer)]
-            if len(buffer) < 10:
-                return frames
-            size = SHORTEST + buffer[9]
-            plausible = buffer[7] == _START and buffer[9] <= _LENGTH_MAX
-            if plausible and len(buffer) < size:
-                return frames
-            ends = plausible and buffer[size - 1] == _END
-            if ends and sum(buffer[: size - 2]) & 0xFF == buffer[size - 2]:
-                frames.append(bytes(buffer[:size]))
-                del buffer[:size]
-                continue
-            if ends and len(self.damaged) < _DAMAGED_MAX:
-                self.damaged.append(bytes(buffer[:size]))
-            del buffer[0]
-
-    def clear(self) -> None:
-        """Forget what came of a frame that is not whole, and of damaged ones."""
-        self._buffer.clear()
-        self.damaged.clear()
+    def frame_size(self, head: bytes) -> int:
+        """See `SumCutter.frame_size`."""
+        return SHORTEST + head[9] if head[7] == _START and head[9] <= _LENGTH_MAX else 0

@@ -2,9 +2,9 @@
 
     transaction 2 | protocol 0000 | length 2 | unit 1 | function 1 | data
 
-All numbers big-endian; `length` counts from the unit on. A read (03) is asked with start and count of words and
-answered with a byte count and the words; a write (10) is answered with start and count. An exception answers the
-function + 80H and one byte.
+All numbers big-endian; `length` counts from the unit on. A read (03 holding registers, 04 input registers) is asked
+with start and count of words and answered with a byte count and the words; a write (10) is answered with start and
+count. An exception answers the function + 80H and one byte.
 """
 
 import struct
@@ -14,6 +14,7 @@ from enum import IntEnum
 from collectors.wire.errors import FrameError
 
 READ_HOLDING = 0x03
+READ_INPUT = 0x04
 WRITE_MULTIPLE = 0x10
 WORDS_MAX = 125
 _MBAP = struct.Struct(">HHHB")
@@ -49,20 +50,34 @@ class ModbusFrame:
         return self.data[0] if self.function & _ERROR else None
 
 
-def encode_read(transaction: int, unit: int, *, start: int, words: int) -> bytes:
-    """A request to read holding registers."""
-    return _frame(transaction, unit, READ_HOLDING, struct.pack(">HH", start, words))
+def read_body(*, start: int, words: int) -> bytes:
+    """What follows the function in a request to read."""
+    return struct.pack(">HH", start, words)
+
+
+def write_body(*, start: int, values: tuple[int, ...]) -> bytes:
+    """What follows the function in a request to write several words."""
+    return struct.pack(f">HHB{len(values)}H", start, len(values), 2 * len(values), *values)
+
+
+def answer_body(words: tuple[int, ...]) -> bytes:
+    """What follows the function in the answer to a read."""
+    return struct.pack(f">B{len(words)}H", 2 * len(words), *words)
+
+
+def encode_read(transaction: int, unit: int, *, start: int, words: int, function: int = READ_HOLDING) -> bytes:
+    """A request to read registers."""
+    return _frame(transaction, unit, function, read_body(start=start, words=words))
 
 
 def encode_write(transaction: int, unit: int, *, start: int, values: tuple[int, ...]) -> bytes:
     """A request to write holding registers."""
-    body = struct.pack(f">HHB{len(values)}H", start, len(values), 2 * len(values), *values)
-    return _frame(transaction, unit, WRITE_MULTIPLE, body)
+    return _frame(transaction, unit, WRITE_MULTIPLE, write_body(start=start, values=values))
 
 
-def encode_read_answer(transaction: int, unit: int, words: tuple[int, ...]) -> bytes:
+def encode_read_answer(transaction: int, unit: int, words: tuple[int, ...], *, function: int = READ_HOLDING) -> bytes:
     """The answer to a read."""
-    return _frame(transaction, unit, READ_HOLDING, struct.pack(f">B{len(words)}H", 2 * len(words), *words))
+    return _frame(transaction, unit, function, answer_body(words))
 
 
 def decode_frame(frame: bytes) -> ModbusFrame:
@@ -84,19 +99,32 @@ def decode_frame(frame: bytes) -> ModbusFrame:
     return ModbusFrame(transaction, unit, function, data)
 
 
-def read_words(frame: ModbusFrame) -> tuple[int, ...]:
+def read_words(frame: ModbusFrame, function: int = READ_HOLDING) -> tuple[int, ...]:
     """The words of an answer to a read.
 
     Raises:
         FrameError: It is an exception, another function, or its byte count is wrong.
     """
-    if frame.exception is not None:
-        raise FrameError(8, f"exception {frame.exception:02X}")
-    if frame.function != READ_HOLDING:
-        raise FrameError(7, f"function {frame.function:02X} is not a read")
-    if not frame.data or frame.data[0] != len(frame.data) - 1 or frame.data[0] % 2:
-        raise FrameError(8, "the byte count does not fit the words")
-    return struct.unpack(f">{frame.data[0] // 2}H", frame.data[1:])
+    return words_of(frame.function, frame.data, asked=function, at=7)
+
+
+def words_of(function: int, data: bytes, *, asked: int, at: int) -> tuple[int, ...]:
+    """The words of an answer to a read, in whatever envelope.
+
+    Args:
+        data: What follows the function.
+        asked: The function of the request.
+        at: Where the function is in the frame, for the error.
+    Raises:
+        FrameError: It is an exception, another function, or its byte count is wrong.
+    """
+    if function & _ERROR:
+        raise FrameError(at + 1, f"exception {data[0]:02X}" if data else "an exception has one byte")
+    if function != asked:
+        raise FrameError(at, f"function {function:02X} is not the read {asked:02X}")
+    if not data or data[0] != len(data) - 1 or data[0] % 2:
+        raise FrameError(at + 1, "the byte count does not fit the words")
+    return struct.unpack(f">{data[0] // 2}H", data[1:])
 
 
 class ModbusCutter:

@@ -7,11 +7,23 @@ CRC is CRC-16/Modbus (polynomial A001, begun with FFFF) over all before it.
 
 from dataclasses import dataclass
 
+from collectors.wire import modbus
 from collectors.wire.errors import FrameError
 
 SHORTEST = 5
-_POLYNOMIAL, _BEGIN = 0xA001, 0xFFFF
+CRC_BEGIN = 0xFFFF
+_POLYNOMIAL = 0xA001
 _ERROR = 0x80
+
+
+def _steps(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (_POLYNOMIAL if byte & 1 else 0)
+    return byte
+
+
+CRC_TABLE = tuple(map(_steps, range(256)))
+"""What each low byte of the running CRC turns into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,11 @@ class RtuFrame:
     function: int
     data: bytes
 
+    @property
+    def exception(self) -> int | None:
+        """The exception code of an abnormal answer, else None."""
+        return self.data[0] if self.function & _ERROR else None
+
 
 def crc16(data: bytes) -> int:
     """CRC-16/Modbus.
@@ -29,11 +46,9 @@ def crc16(data: bytes) -> int:
     >>> f"{crc16(bytes.fromhex('010330010006')):04X}"
     '089B'
     """
-    crc = _BEGIN
+    crc = CRC_BEGIN
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc
 
 
@@ -41,6 +56,35 @@ def encode_frame(unit: int, function: int, data: bytes) -> bytes:
     """A frame with its CRC."""
     body = bytes([unit, function]) + data
     return body + crc16(body).to_bytes(2, "little")
+
+
+def encode_read(unit: int, *, start: int, words: int, function: int = modbus.READ_HOLDING) -> bytes:
+    """A request to read registers."""
+    return encode_frame(unit, function, modbus.read_body(start=start, words=words))
+
+
+def encode_write(unit: int, *, start: int, values: tuple[int, ...]) -> bytes:
+    """A request to write holding registers."""
+    return encode_frame(unit, modbus.WRITE_MULTIPLE, modbus.write_body(start=start, values=values))
+
+
+def encode_read_answer(unit: int, words: tuple[int, ...], *, function: int = modbus.READ_HOLDING) -> bytes:
+    """The answer to a read."""
+    return encode_frame(unit, function, modbus.answer_body(words))
+
+
+def answer_size(words: int) -> int:
+    """The bytes of the answer to a read of so many words."""
+    return SHORTEST + 2 * words
+
+
+def read_words(frame: RtuFrame, function: int = modbus.READ_HOLDING) -> tuple[int, ...]:
+    """The words of an answer to a read.
+
+    Raises:
+        FrameError: It is an exception, another function, or its byte count is wrong.
+    """
+    return modbus.words_of(frame.function, frame.data, asked=function, at=1)
 
 
 def decode_frame(frame: bytes) -> RtuFrame:
@@ -58,9 +102,14 @@ def decode_frame(frame: bytes) -> RtuFrame:
 
 
 class RtuCutter:
-    """Cuts a stream of answers into frames by function, byte count and CRC; other bytes are passed over."""
+    """Cuts a stream of answers into frames by function, byte count and CRC; other bytes are passed over.
+
+    Attributes:
+        damaged: Empty: without its CRC nothing tells a damaged frame from junk.
+    """
 
     def __init__(self) -> None:
+        self.damaged: list[bytes] = []
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:

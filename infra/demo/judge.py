@@ -28,7 +28,7 @@ from infra.demo.evidence.tables import Tables
 from infra.demo.evidence.topics import TopicRecord, read_topic
 from infra.demo.story import Played
 from infra.endpoints import clickhouse_url, kafka_bootstrap
-from infra.fleet.property import DEMO
+from infra.fleet.property import DEMO, FLEET_TEMPLATES
 from infra.fleet.truth import TruthClient
 from infra.settings import Settings
 from infra.topics import GATEWAY_COMMANDS, LEDGER_STATE, METER_FRAMES, OFFICE_ORDERS
@@ -80,7 +80,7 @@ def judge_readings(frames: Sequence[TopicRecord], books: Books, tables: Tables) 
     sent = decode_frames(frames, books.sites)
     refused = tables.refused_readings()
     return [
-        check_protocols(tables.templates(), {name: template.protocol for name, template in TEMPLATES.items()}),
+        check_protocols(tables.templates(), {name: TEMPLATES[name].protocol for name in FLEET_TEMPLATES}),
         check_damaged(sent.damaged),
         check_once(sent.readings, tables.readings(), refused),
         check_refused(refused, tables.installed()),

@@ -14,6 +14,10 @@ SITE_GATEWAYS = 99
 """Two digits count a site's gateways, so that no registration text begins with another one."""
 
 
+FLEET_TEMPLATES = ("ddsy1352", "dtsy1352", "dlt645-2007")
+"""The kinds of meters in the group."""
+
+
 class Link(StrEnum):
     """How a gateway and the collector come together."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.wire import dlt645, modbus
+from collectors.wire import cjt188, dlt645, modbus, modbus_rtu
 from collectors.wire.answers import read_register, read_supply
 from collectors.wire.arrays import decode_registers, decode_supply
 from collectors.wire.errors import FrameError
@@ -27,12 +27,28 @@ def alone(block: Block, template: Template, read: Callable[[bytes, Template, int
 @st.composite
 def frames(draw: st.DrawFn, template: Template, item: str) -> tuple[int, bytes]:
     """An address and a frame that mostly is a good answer of it, sometimes with a byte changed or of another length."""
-    asked = template.energy if item == "energy" else template.relay
-    if template.protocol == "modbus-tcp":
+    asked = template.energy if item == "energy" or template.relay is None else template.relay
+    if template.protocol == "modbus":
         address = draw(st.integers(1, 247))
         small = st.integers(0, 2 if item == "relay" else 0xFFFF)
         words = tuple(draw(st.lists(small, min_size=asked.words, max_size=asked.words)))
-        frame = modbus.encode_read_answer(draw(st.integers(0, 0xFFFF)), address, words)
+        function = template.energy.function if item == "energy" else modbus.READ_HOLDING
+        if draw(st.booleans()):
+            frame = modbus.encode_read_answer(draw(st.integers(0, 0xFFFF)), address, words, function=function)
+        else:
+            frame = modbus_rtu.encode_read_answer(address, words, function=function)
+    elif template.protocol == "cjt188":
+        address = draw(st.integers(0, 99_999_999_999_999))
+        body = bytearray(draw(st.binary(min_size=asked.length - 3, max_size=asked.length - 3)))
+        place = template.energy.at
+        if draw(st.integers(0, 9)):
+            body[place : place + 4] = bytes(
+                map(dlt645.to_bcd, draw(st.lists(st.integers(0, 99), min_size=4, max_size=4)))
+            )
+            body[place + 4] = draw(st.sampled_from([0x2C, 0x2C, 0x2C, 0x29]))
+        identifier = asked.start.to_bytes(2, draw(st.sampled_from(["big", "little"])))
+        data = identifier + draw(st.binary(min_size=1, max_size=1)) + bytes(body)
+        frame = cjt188.encode_frame(draw(st.integers(0, 255)), f"{address:014d}", 0x81, data)
     else:
         address = draw(st.integers(0, 999_999_999_999))
         digits = st.integers(0, 0x99) if draw(st.integers(0, 9)) == 0 else st.integers(0, 99).map(dlt645.to_bcd)
@@ -91,14 +107,15 @@ def test_what_the_words_and_bits_mean() -> None:
     [
         (("protocol", "dallas"), "protocol 'dallas' is not known"),
         (("words", "wrods"), "wrods"),
-        (('meter = "x"', ""), "field 'meter' is missing"),
+        (('meter = "x"', ""), "meter is missing"),
         (("[relay]", "[relay"), "template t"),
     ],
     ids=["protocol", "unknown field", "missing field", "no TOML"],
 )
 def test_a_template_with_a_fault_says_which(change: tuple[str, str], said: str) -> None:
-    good = 'protocol = "modbus-tcp"\nmeter = "x"\n[energy]\nstart=0\nwords=2\nscale=10\n[relay]\nstart=1\nwords=2\n'
+    good = 'protocol = "modbus"\nmeter = "x"\n[energy]\nstart=0\nwords=2\nscale=10\n[relay]\nstart=1\nwords=2\n'
+    good += "off=[1, 1]\non=[1, 0]\n"
     assert read_template("t", good).energy.words == 2
-    wrong = good.replace("modbus-tcp", "dallas") if change[0] == "protocol" else good.replace(change[0], change[1], 1)
+    wrong = good.replace("modbus", "dallas") if change[0] == "protocol" else good.replace(change[0], change[1], 1)
     with pytest.raises(TemplateError, match=said):
         read_template("t", wrong)

@@ -125,7 +125,7 @@ def test_both_orders_of_a_cjt188_identifier_and_a_wrong_clock() -> None:
     told = describe_cjt188.describe(cjt188.encode_frame(0x10, WATER, 0x81, bytes.fromhex(body)))
     assert (told["cumulative"], told["settlement"], told["datetime"]) == (None, "0.00", None)
     assert (told["st"], told["valve_state"]) == ("0301", "fault")
-    valve = cjt188.decode_frame(cjt188.encode_valve(0x10, WATER, 3, opened=False))
+    valve = cjt188.decode_frame(cjt188.encode_valve(0x10, WATER, 3, cjt188.VALVE_CLOSE))
     assert (valve.di, valve.ser, valve.body) == (0xA017, 3, b"\x99")
     refused = describe_cjt188.describe(cjt188.encode_frame(0x10, WATER, 0xC1, bytes.fromhex("050102")))
     assert (refused["ser"], refused["st"], "di" in refused) == (5, "0102", False)

@@ -1,6 +1,7 @@
 """The registry of gateways and meters: what an operator may write, and that each fault is told with its place."""
 
 import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -78,10 +79,12 @@ def test_a_password_is_the_meters_own_or_its_gateways_or_the_templates(tmp_path:
     )
     registry["sites"][0]["gateways"].append({**gateway, "gateway": "S1-G03", "registration": "R", "meters": []})
     own, gateways = read_registry(written(tmp_path, registry)).gateways[1].meters
+    assert own.template.relay is not None
+    assert gateways.template.relay is not None
     assert (own.template.relay.password, own.template.relay.operator) == ("04abcDEF", "00000007")
     assert (gateways.template.relay.password, gateways.template.relay.operator) == ("02563412", "00000000")
     assert own.template.name == gateways.template.name == "dlt645-2007"
-    assert TEMPLATES["dlt645-2007"].relay.password == "02000000"
+    assert TEMPLATES["dlt645-2007"].relay == dataclasses.replace(gateways.template.relay, password="02000000")
 
 
 def test_the_dial_in_port_is_any_free_one_of_the_loopback_if_it_is_not_said(tmp_path: Path) -> None:

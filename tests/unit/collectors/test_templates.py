@@ -9,6 +9,7 @@ import pytest
 
 from collectors.wire import dlt645
 from collectors.wire.round import Block, Round
+from collectors.wire.template import RelayItem
 from collectors.wire.templates import TEMPLATES, TemplateError, load_templates
 from infra.settings import Settings
 from streams import server
@@ -19,6 +20,12 @@ from tests.unit.streams.test_decode import METERS, SITE
 
 SHIPPED = files("collectors.wire") / "templates" / "dlt645-2007.toml"
 OWN = SHIPPED.read_text("utf-8").replace("scale = 10", "scale = 1000").replace("02000000", "02563412")
+
+
+def relay_of(template: str) -> RelayItem:
+    relay = TEMPLATES[template].relay
+    assert relay is not None
+    return relay
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ def test_a_template_of_ones_own_stands_beside_those_that_are_shipped(folder: Pat
     (folder / "notes.txt").write_text("no template")
     load_templates(folder)
     assert TEMPLATES.keys() - shipped.keys() == {"big-one"}
-    assert (TEMPLATES["big-one"].energy.scale, TEMPLATES["big-one"].relay.password) == (1000, "02563412")
+    assert (TEMPLATES["big-one"].energy.scale, relay_of("big-one").password) == (1000, "02563412")
     (folder / "big-one.toml").unlink()
     load_templates(folder)
     assert dict(TEMPLATES) == shipped
@@ -70,10 +77,20 @@ def test_a_name_that_is_shipped_names_both_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        pytest.param("scale = 1000", "scale = 0.5", "template t: .*int.*float.*scale", id="a fraction"),
-        pytest.param("scale = 1000", "scale = 0", "template t: words and scale are at least 1", id="zero"),
-        pytest.param("off_bit = 4", "of_bit = 4", "template t: field of_bit is not known", id="unknown field"),
-        pytest.param("02563412", "0256341", "template t: password and operator", id="seven digits"),
+        pytest.param(
+            "scale = 1000",
+            "scale = 0.5",
+            r"template t: line 8: energy\.scale is 0\.5, not a whole number",
+            id="a fraction",
+        ),
+        pytest.param("scale = 1000", "scale = 0", r"energy\.scale is 0, not a whole number from 1", id="zero"),
+        pytest.param(
+            "off_bit = 4",
+            "of_bit = 4",
+            r"relay\.off_bit is missing; line 13: relay\.of_bit is not known",
+            id="unknown field",
+        ),
+        pytest.param("02563412", "0256341", r"line 16: relay\.password is not 8 hexadecimal digits", id="seven digits"),
         pytest.param('meter = "', 'meter = "\udcff', "cannot be read", id="no UTF-8"),
     ],
 )

@@ -68,9 +68,9 @@ def test_nothing_refused_passes() -> None:
 
 
 def test_each_protocol_needs_a_reading() -> None:
-    protocols = {"d1": "modbus-tcp", "d3": "modbus-tcp", "dlt645-2007": "dlt645-2007"}
+    protocols = {"d1": "modbus", "d3": "modbus", "dlt645-2007": "dlt645-2007"}
     check = check_protocols({"d1": 2, "d3": 3, "dlt645-2007": 4}, protocols)
-    assert (check.held, check.found) == (True, "dlt645-2007 4, modbus-tcp 5 (d1 2, d3 3)")
+    assert (check.held, check.found) == (True, "dlt645-2007 4, modbus 5 (d1 2, d3 3)")
     assert not check_protocols({"d1": 2}, protocols).held
 
 

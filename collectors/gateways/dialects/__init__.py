@@ -1,0 +1,1 @@
+"""How meters are spoken to on a serial line: one module a protocol."""

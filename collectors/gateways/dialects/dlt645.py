@@ -1,0 +1,64 @@
+"""DL/T645-2007: answers are told by address, control code and identifier."""
+
+from datetime import datetime
+
+from collectors.gateways.dialects.asking import Asking, Unfenced
+from collectors.gateways.line import Action, Item, item_of, relay_of
+from collectors.registry import MeterOnLine
+from collectors.wire import dlt645
+from collectors.wire.dlt645 import ANSWER, READ, RELAY, Dlt645Cutter, Dlt645Frame
+from collectors.wire.errors import FrameError
+
+
+class Dlt645Dialect(Unfenced):
+    """See `Dialect`."""
+
+    def read(self, meter: MeterOnLine, item: Item) -> Asking:
+        """See `Dialect.read`."""
+        asked, address = item_of(meter, item), f"{meter.address:012d}"
+
+        def answers(frame: bytes) -> bool:
+            taken = _taken(frame)
+            return taken is not None and (
+                taken.address == address
+                and (
+                    (taken.control == READ | ANSWER and taken.di == asked.start)
+                    or (taken.abnormal and taken.control & 0x1F == READ)
+                )
+            )
+
+        return Asking(dlt645.encode_read(address, asked.start), Dlt645Cutter(), answers, _refusal)
+
+    def command(self, meter: MeterOnLine, action: Action, deadline: datetime) -> Asking:
+        """See `Dialect.command`; the meter itself heeds the deadline."""
+        relay, address = relay_of(meter), f"{meter.address:012d}"
+        request = dlt645.encode_relay(
+            address,
+            relay.cut if action is Action.CUT else relay.restore,
+            deadline=deadline,
+            password=bytes.fromhex(relay.password),
+            operator=bytes.fromhex(relay.operator),
+        )
+
+        def answers(frame: bytes) -> bool:
+            taken = _taken(frame)
+            return (
+                taken is not None
+                and taken.address == address
+                and bool(taken.control & ANSWER)
+                and taken.control & 0x1F == RELAY
+            )
+
+        return Asking(request, Dlt645Cutter(), answers, _refusal)
+
+
+def _taken(frame: bytes) -> Dlt645Frame | None:
+    try:
+        return dlt645.decode_frame(frame)
+    except FrameError:
+        return None
+
+
+def _refusal(frame: bytes) -> str | None:
+    taken = dlt645.decode_frame(frame)
+    return f"meter {taken.address} refuses: {taken.error!r}" if taken.abnormal else None

@@ -1,0 +1,29 @@
+"""Equal frames as a matrix of bytes, a row a frame: what all protocols' array decoders need."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Good = NDArray[np.bool_]
+Values = NDArray[np.int64]
+Addresses = NDArray[np.uint64]
+
+_POWERS = 10 ** np.arange(16, dtype=np.int64)
+
+
+def from_bcd(value: Bytes) -> tuple[Values, Good]:
+    """The numbers of BCD bytes, low byte first, and whether all their digits are digits."""
+    high, low = value >> 4, value & 0x0F
+    good: Good = np.asarray(((high <= 9) & (low <= 9)).all(axis=1))
+    scale = _POWERS[: 2 * value.shape[1] : 2]
+    return (high.astype(np.int64) * 10 + low) @ scale, good
+
+
+def from_bytes(value: Bytes) -> Values:
+    """The numbers of at most seven bytes, low byte first."""
+    return value.astype(np.int64) @ (np.int64(1) << 8 * np.arange(value.shape[1], dtype=np.int64))
+
+
+def sums_hold(frames: Bytes) -> Good:
+    """Whether the last but one byte of each is the sum mod 256 of all before it."""
+    return np.asarray(frames[:, :-2].sum(axis=1, dtype=np.uint8) == frames[:, -2])
