@@ -49,6 +49,8 @@ class Dialect(Protocol):
 
         Args:
             now_s: By any clock that never goes back.
+        Raises:
+            NoAnswer: Nothing can tell for now.
         """
         ...
 

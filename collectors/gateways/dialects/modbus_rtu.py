@@ -2,24 +2,36 @@
 
 So a late answer to one read would pass for that to another of the same length: a relay's words for a register. After a
 meter was silent, it is therefore asked a read of another length first, a fence. The bus and the connection keep
-the order, so once that is answered, whatever was asked before it has been answered and dropped. A meter that does not
-answer the fence is not asked anything else until the old answer cannot be under way any more.
+the order, so once that is answered, whatever was asked before it has been answered and dropped. A fence that is not
+answered may be answered late too, so the next one has another length again. A meter that leaves all of them
+unanswered, or refuses one, is not asked anything else until no answer can be under way any more.
 """
 
 import struct
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from collectors.gateways.dialects.asking import Asking
-from collectors.gateways.line import Action, Item, item_of, relay_of
+from collectors.gateways.line import Action, Item, NoAnswer, item_of, relay_of
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus_rtu
 from collectors.wire.errors import FrameError
 from collectors.wire.modbus import READ_HOLDING, WRITE_MULTIPLE
 from collectors.wire.modbus_rtu import RtuCutter, RtuFrame
 
-LATE_S = 60.0
+LATE_S = 30.0
 """An answer is no longer under way after this, real seconds: a mobile network has given it up."""
+_FENCES = range(1, 13)
+"""Words of fences. Few enough that a meter which has words behind its register answers them all."""
 _ERROR = 0x80
+
+
+@dataclass(slots=True)
+class _Doubt:
+    """What a unit may still answer, until when: reads of the template's lengths, and fences of these."""
+
+    until_s: float
+    fences: set[int] = field(default_factory=set)
 
 
 class ModbusRtuDialect:
@@ -27,8 +39,7 @@ class ModbusRtuDialect:
 
     def __init__(self, *, late_s: float = LATE_S) -> None:
         self._late_s = late_s
-        self._doubtful: dict[int, float] = {}
-        """Units of which an answer may still come, and until when."""
+        self._doubts: dict[int, _Doubt] = {}
 
     def read(self, meter: MeterOnLine, item: Item) -> Asking:
         """See `Dialect.read`."""
@@ -51,21 +62,27 @@ class ModbusRtuDialect:
 
     def fence(self, meter: MeterOnLine, now_s: float) -> Asking | None:
         """See `Dialect.fence`."""
-        if self._doubtful.get(meter.address, now_s) <= now_s:
-            self._doubtful.pop(meter.address, None)
+        doubt = self._doubts.get(meter.address)
+        if doubt is None or doubt.until_s <= now_s:
+            self._doubts.pop(meter.address, None)
             return None
         template = meter.template
-        used = {template.energy.words} | ({template.relay.words} if template.relay is not None else set())
-        words = next(count for count in (1, 2, 3, 4, 5) if count not in used)
+        used = (
+            doubt.fences | {template.energy.words} | ({template.relay.words} if template.relay is not None else set())
+        )
+        words = next((count for count in _FENCES if count not in used), None)
+        if words is None:
+            raise NoAnswer(f"unit {meter.address} was silent, and may still answer that")
+        doubt.fences.add(words)
         return _read(meter.address, template.energy.start, words, template.energy.function)
 
     def note_silence(self, meter: MeterOnLine, now_s: float) -> None:
         """See `Dialect.note_silence`."""
-        self._doubtful[meter.address] = now_s + self._late_s
+        self._doubts.setdefault(meter.address, _Doubt(0)).until_s = now_s + self._late_s
 
     def note_fence(self, meter: MeterOnLine) -> None:
         """See `Dialect.note_fence`."""
-        self._doubtful.pop(meter.address, None)
+        self._doubts.pop(meter.address, None)
 
 
 def _read(unit: int, start: int, words: int, function: int) -> Asking:
