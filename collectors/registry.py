@@ -25,6 +25,9 @@ from collectors.wire.templates import TEMPLATES
 
 REGISTRY_FILE = "registry.json"
 
+USERS_MAX: Final = 247
+"""Of one box of meters: as many as a bus has addresses."""
+
 Link = Literal["modbus-tcp", "tcp", "dial-in", "acrel-4g"]
 
 _POLLED: Final[frozenset[Link]] = frozenset({"modbus-tcp", "tcp"})
@@ -92,6 +95,8 @@ class _Meter(msgspec.Struct, forbid_unknown_fields=True):
     meter: str
     address: str
     template: str
+    users: int | None = None
+    step: int = 1
     password: str | None = None
     operator: str | None = None
 
@@ -152,10 +157,27 @@ def _plan(site: str, entry: _Gateway) -> GatewayPlan:
         raise RegistryError(f"{place}: a registration text does not begin with {{{{, as frames of acrel-4g do")
     if entry.link == "acrel-4g" and len(entry.registration) > acrel4g.SERIAL_SIZE:
         raise RegistryError(f"{place}: registration is the meter's serial number, of {acrel4g.SERIAL_SIZE} at most")
-    meters = tuple(_meter(place, entry, meter) for meter in entry.meters)
+    meters = tuple(_meter(place, entry, meter) for box in entry.meters for meter in _users(place, box))
     if len({meter.address for meter in meters}) < len(meters):
         raise RegistryError(f"{place}: two meters have one address")
     return GatewayPlan(site, entry.gateway, entry.link, entry.host, entry.port, entry.registration, meters)
+
+
+def _users(place: str, entry: _Meter) -> list[_Meter]:
+    """The meters of a box with one for each user, at addresses `step` apart; a single meter is itself."""
+    if entry.users is None:
+        return [entry]
+    if not (1 <= entry.users <= USERS_MAX and 1 <= entry.step <= USERS_MAX):
+        raise RegistryError(f"{place}, meter {entry.meter}: users and step are numbers from 1 to {USERS_MAX}")
+    if not (entry.address.isascii() and entry.address.isdigit()):
+        raise RegistryError(f"{place}, meter {entry.meter}: address {entry.address!r} is no number")
+    first = int(entry.address)
+    return [
+        msgspec.structs.replace(
+            entry, meter=f"{entry.meter}-{number + 1:02d}", address=str(first + number * entry.step), users=None
+        )
+        for number in range(entry.users)
+    ]
 
 
 def _meter(place: str, gateway: _Gateway, entry: _Meter) -> MeterOnLine:

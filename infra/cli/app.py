@@ -26,6 +26,7 @@ COMMANDS: Final = MappingProxyType(
         "recharge": "collectors.commands:recharge",
         "calendar": "collectors.commands:calendar",
         "decode": "collectors.decode_command:decode",
+        "template": "collectors.template_command:template",
         "replay": "streams.commands:replay",
         "audit": "analytics.audit.command:audit_command",
         "report": "analytics.command:report_command",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collectors.registry import RegistryError, read_registry
+from collectors.registry import GatewayPlan, RegistryError, read_registry
 from collectors.wire.templates import TEMPLATES
 
 GOOD: dict[str, Any] = {
@@ -85,6 +85,58 @@ def test_a_password_is_the_meters_own_or_its_gateways_or_the_templates(tmp_path:
     assert (gateways.template.relay.password, gateways.template.relay.operator) == ("02563412", "00000000")
     assert own.template.name == gateways.template.name == "dlt645-2007"
     assert TEMPLATES["dlt645-2007"].relay == dataclasses.replace(gateways.template.relay, password="02000000")
+
+
+def with_gateway(folder: Path, **gateway: Any) -> tuple[GatewayPlan, ...]:
+    return read_registry(
+        written(folder, {"sites": [{"site": "S1", "gateways": [{"gateway": "G1", **gateway}]}]})
+    ).gateways
+
+
+WATER = {"meter": "W1", "address": "78331505900569", "template": "cjt188-water"}
+RTU = {"meter": "R1", "address": "17", "template": "ddsy1352"}
+POWER = {"meter": "D1", "address": "161", "template": "dlt645-2007"}
+
+
+def test_a_bus_has_meters_of_any_serial_protocol(tmp_path: Path) -> None:
+    (polled,) = with_gateway(tmp_path, link="tcp", host="10.1.0.5", port=8899, meters=[WATER, RTU, POWER])
+    assert (polled.is_polled, [meter.address for meter in polled.meters]) == (True, [78331505900569, 17, 161])
+    (dialling,) = with_gateway(tmp_path, link="dial-in", registration="R", meters=[WATER, RTU, POWER])
+    assert (dialling.is_polled, dialling.meters) == (False, polled.meters)
+    (framed,) = with_gateway(tmp_path, link="acrel-4g", registration="20260302000000000017", meters=[RTU])
+    assert (framed.is_polled, framed.registration) == (False, "20260302000000000017")
+
+
+def test_a_box_is_a_meter_for_each_user(tmp_path: Path) -> None:
+    box = {"meter": "B1", "address": "37", "template": "adf300l", "users": 12, "step": 3}
+    (plan,) = with_gateway(tmp_path, link="tcp", host="h", port=1, meters=[box, RTU])
+    assert [(meter.meter, meter.address) for meter in plan.meters[:2]] == [("B1-01", 37), ("B1-02", 40)]
+    assert (plan.meters[11].meter, plan.meters[11].address, len(plan.meters)) == ("B1-12", 70, 13)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        pytest.param({"link": "modbus-tcp", "meters": [WATER]}, "cjt188, the link is modbus-tcp", id="water by Modbus"),
+        pytest.param({"link": "acrel-4g", "meters": [POWER]}, "the link is acrel-4g", id="DL/T645 in 4G frames"),
+        pytest.param({"link": "tcp", "port": 0, "meters": []}, "a tcp gateway needs host and port", id="no port"),
+        pytest.param({"link": "acrel-4g", "registration": "", "meters": []}, "acrel-4g gateway needs", id="no serial"),
+        pytest.param({"link": "acrel-4g", "registration": "1" * 21, "meters": []}, "of 20 at most", id="long serial"),
+        pytest.param({"link": "dial-in", "registration": "{{1", "meters": []}, "does not begin with {{", id="braces"),
+        pytest.param({"link": "tcp", "meters": [{**WATER, "address": "9" * 14}]}, "meter W1: address", id="broadcast"),
+        pytest.param({"link": "tcp", "meters": [{**WATER, "address": "0" * 15}]}, "meter W1: address", id="15 digits"),
+        pytest.param({"link": "tcp", "meters": [{**RTU, "users": 0}]}, "users and step are numbers", id="no users"),
+        pytest.param({"link": "tcp", "meters": [{**RTU, "users": 2, "step": 0}]}, "users and step", id="no step"),
+        pytest.param(
+            {"link": "tcp", "meters": [{**RTU, "users": 2, "address": "x"}]}, "'x' is no number", id="letters"
+        ),
+        pytest.param({"link": "tcp", "meters": [{**RTU, "users": 232}]}, "R1-232: address '248'", id="behind the bus"),
+        pytest.param({"link": "tcp", "meters": [RTU, {**RTU, "meter": "R2", "users": 1}]}, "one address", id="overlap"),
+    ],
+)
+def test_what_does_not_fit_a_link_is_told(tmp_path: Path, gateway: dict[str, Any], said: str) -> None:
+    with pytest.raises(RegistryError, match=said):
+        with_gateway(tmp_path, **{"host": "h", "port": 1, "registration": "R", **gateway})
 
 
 def test_the_dial_in_port_is_any_free_one_of_the_loopback_if_it_is_not_said(tmp_path: Path) -> None:
