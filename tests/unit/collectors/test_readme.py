@@ -50,7 +50,7 @@ def test_the_example_of_a_round() -> None:
 def test_the_example_of_a_registry(tmp_path: Path) -> None:
     path = tmp_path / "registry.json"
     path.write_text(examples("The registry")[0])
-    assert [len(plan.meters) for plan in read_registry(path).gateways] == [1, 1]
+    assert [len(plan.meters) for plan in read_registry(path).gateways] == [1, 1, 37, 1]
 
 
 def test_the_examples_of_a_command_its_key_and_its_report() -> None:
