@@ -1,6 +1,6 @@
 """The front door for orders: shape checked, stamped, and into `office.orders` with the broker's acknowledgement."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import msgspec
 from kafka import KafkaProducer
 
+from collectors.batches.orders import BATCH_HEADER
 from infra.topics import OFFICE_ORDERS, partition_of
 from streams.core.errors import MalformedError
 from streams.core.localtime import format_time, parse_time
@@ -92,9 +93,11 @@ class FrontDoor:
         """
         return self.submit_all([order])[0]
 
-    def submit_all(self, orders: list[Mapping[str, Any]]) -> list[Submitted]:
+    def submit_all(self, orders: Sequence[Mapping[str, Any]], *, batch: str = "") -> list[Submitted]:
         """Send orders in their order; all are checked before the first is sent.
 
+        Args:
+            batch: Put into the header `sluice-batch` of their records, so that they can be found again.
         Raises:
             MalformedError: An order is not in the ledger's language, or its own `at` is ahead of the clock.
         """
@@ -105,6 +108,7 @@ class FrontDoor:
         for site, order in zip(sites, stamped, strict=True):
             partition = partition_of(site.encode(), self._partitions)
             value = msgspec.json.encode(order)
-            sent.append(self._producer.send(OFFICE_ORDERS, key=site.encode(), value=value, partition=partition))
+            key, headers = site.encode(), [(BATCH_HEADER, batch.encode())] if batch else []
+            sent.append(self._producer.send(OFFICE_ORDERS, value, key=key, headers=headers, partition=partition))
         taken = [future.get(timeout=_ACKNOWLEDGED_S) for future in sent]
         return [Submitted(place.partition, place.offset) for place in taken]

@@ -24,6 +24,7 @@ COMMANDS: Final = MappingProxyType(
         "run": "infra.cli.run:run",
         "order": "collectors.commands:order",
         "recharge": "collectors.commands:recharge",
+        "batch": "collectors.batches.command:batch",
         "calendar": "collectors.commands:calendar",
         "decode": "collectors.decode_command:decode",
         "template": "collectors.template_command:template",

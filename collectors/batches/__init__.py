@@ -1,0 +1,1 @@
+"""Batches: one control order for each of many meters, and what became of each."""
