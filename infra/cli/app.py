@@ -25,6 +25,7 @@ COMMANDS: Final = MappingProxyType(
         "order": "collectors.commands:order",
         "recharge": "collectors.commands:recharge",
         "batch": "collectors.batches.command:batch",
+        "rejected": "collectors.rejected.command:rejected",
         "calendar": "collectors.commands:calendar",
         "decode": "collectors.decode_command:decode",
         "template": "collectors.template_command:template",
