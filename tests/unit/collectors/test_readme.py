@@ -74,6 +74,6 @@ def test_the_page_about_commands_names_all_actions_and_outcomes() -> None:
 
 
 def test_every_order_is_in_the_table() -> None:
-    section = README[README.index("\n## `office.orders`") :].split("\n## ")[1]
+    section = re.split("\n##+ ", README[README.index("\n## `office.orders`") :])[1]
     first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == set(KINDS)
