@@ -7,10 +7,8 @@ from typing import Any, Final
 import pandas as pd
 
 from analytics.errors import TieError
-from analytics.flags import UNACCEPTED
 from analytics.money import cents, share_cents, units, yuan
 from analytics.question import Question, exact_frame
-from streams.core.outcome import Flag
 
 COLUMNS: Final = (
     "level",
@@ -40,48 +38,77 @@ SIGNS: Final = dict(zip(MONEY, (1, 1, -1, 1, -1, -1, 1, -1, -1), strict=True))
 _MOVED: Final = MONEY[1:-1]
 _SUMMED: Final = ("electricity_milli", "water_milli", *MONEY)
 
-_ACCOUNTS: Final = """
+# Whole months from the sums by month; where the period begins or ends amid one, its days from the sums by day.
+_BOOKED_COLUMNS: Final = (
+    "site, account, meter, partition, source, accepted, rollovers, finals, consumed, deducted, moment, register, input,"
+    " posting_offset, balance"
+)
+_BY_MONTH: Final = f"""
+SELECT {_BOOKED_COLUMNS}, booked_month >= toDate(%(first_day)s) AS asked
+FROM readings_by_month WHERE {{site}} AND booked_month < toDate(%(month_end)s)
+"""
+_BY_DAY: Final = f"""
+UNION ALL
+SELECT {_BOOKED_COLUMNS}, booked_day >= toDate(%(first_day)s) AS asked
+FROM readings_by_day WHERE {{site}} AND booked_day >= toDate(%(month_end)s) AND booked_day < toDate(%(end_day)s)
+"""
+
+# The order of the ledger's work, as in the view `movements`; `input` is 2^32 offset + line.
+_PLACE: Final = """
+    bitShiftLeft(toUInt128(if(begun = 0, posting_offset, toUInt64(begun - 1))), 86)
+    + bitShiftLeft(toUInt128(source = 0), 85)
+    + bitShiftLeft(bitShiftRight(input, 32), 43)
+    + bitShiftLeft(bitAnd(input, 4294967295), 22)
+    + bitShiftLeft(toUInt64(kind = 'deduction'), 21)
+    + nth
+"""
+
+_ACCOUNTS: Final = f"""
 SELECT toString(a.site), a.account, opening, recharged, refunded, adjusted, service_fees, fees, shared, deducted,
     closing
-FROM (SELECT DISTINCT site, account FROM accounts WHERE {site} AND at < %(end)s) AS a
+FROM (SELECT DISTINCT site, account FROM accounts WHERE {{site}} AND at < %(end)s) AS a
 LEFT JOIN
 (
     SELECT site, account,
-        argMaxIf(balance_nano, place, at < %(first)s) AS opening,
-        sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('recharge', 'sale')) AS recharged,
-        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('refund', 'closing_refund')) AS refunded,
-        sumIf(toInt128(amount_nano), at >= %(first)s AND kind IN ('adjustment', 'reversal', 'opening')) AS adjusted,
-        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'service_fee') AS service_fees,
-        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'fee') AS fees,
-        sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'share') AS shared,
-        -sumIf(toInt128(amount_nano), at >= %(first)s AND kind = 'deduction') AS deducted,
-        argMax(balance_nano, place) AS closing
-    FROM movements WHERE {site} AND at < %(end)s GROUP BY site, account
+        argMaxIf(balance, {_PLACE}, NOT asked) AS opening,
+        sumIf(amount, asked AND kind IN ('recharge', 'sale')) AS recharged,
+        -sumIf(amount, asked AND kind IN ('refund', 'closing_refund')) AS refunded,
+        sumIf(amount, asked AND kind IN ('adjustment', 'reversal', 'opening')) AS adjusted,
+        -sumIf(amount, asked AND kind = 'service_fee') AS service_fees,
+        -sumIf(amount, asked AND kind = 'fee') AS fees,
+        sumIf(amount, asked AND kind = 'share') AS shared,
+        -sumIf(amount, asked AND kind = 'deduction') AS deducted,
+        argMax(balance, {_PLACE}) AS closing
+    FROM
+    (
+        SELECT toString(site) AS site, toString(account) AS account, 'deduction' AS kind, -deducted AS amount, balance,
+            asked, partition, source, input, toUInt32(0) AS nth, posting_offset
+        FROM ({{booked}})
+        UNION ALL
+        SELECT toString(site), toString(account), toString(kind), toInt128(amount_nano), balance_nano, at >= %(first)s,
+            partition, source, bitShiftLeft(toUInt128(offset), 32) + line, nth, posting_offset
+        FROM entries WHERE {{site}} AND at < %(end)s
+    ) AS moved
+    LEFT JOIN batch_parts USING (partition, posting_offset)
+    GROUP BY site, account
 ) AS m ON a.site = m.site AND a.account = m.account
 """
 
-# Read off the readings themselves: a join with the meters for each of them would take most of the time.
-_METERS: Final = f"""
+_METERS: Final = """
 SELECT toString(i.site), i.account, i.meter, toString(i.kind), i.ratio,
     r.before > 0 ? r.opening : i.register_milli AS opening, r.accepted > 0 ? r.closing : i.register_milli AS closing,
     r.rollovers * toInt128(intExp10(i.digits + 3)), r.consumption, r.deducted
-FROM (SELECT * FROM meters FINAL WHERE {{site}} AND at < %(end)s) AS i
+FROM (SELECT * FROM meters FINAL WHERE {site} AND at < %(end)s) AS i
 LEFT JOIN
 (
-    SELECT site, meter, countIf(is_accepted) AS accepted, countIf(is_accepted AND NOT asked) AS before,
-        argMaxIf(register_milli, moment, is_accepted AND NOT asked) AS opening,
-        argMaxIf(register_milli, moment, is_accepted) AS closing,
-        countIf(asked AND bitAnd(flags, {Flag.ROLLOVER:d}) != 0) AS rollovers,
-        sumIf(toInt128(consumption_milli), asked) AS consumption,
-        sumIf(toInt128(amount_nano), asked) AS deducted,
-        countIf(bitAnd(flags, {Flag.FINAL:d}) != 0 AND NOT asked) AS over
-    FROM
-    (
-        SELECT site, meter, register_milli, consumption_milli, amount_nano, flags, at >= %(first)s AS asked,
-            2 * toUnixTimestamp64Milli(read_at) + (bitAnd(flags, {Flag.FINAL:d}) != 0) AS moment,
-            bitAnd(flags, {UNACCEPTED:d}) = 0 AS is_accepted
-        FROM readings WHERE {{site}} AND at < %(end)s
-    )
+    SELECT site, meter, sum(booked.accepted) AS accepted, sumIf(booked.accepted, NOT asked) AS before,
+        argMaxIf(register, moment, booked.accepted > 0 AND NOT asked) AS opening,
+        argMaxIf(register, moment, booked.accepted > 0) AS closing,
+        sumIf(booked.rollovers, asked) AS rollovers,
+        sumIf(consumed, asked) AS consumption,
+        sumIf(booked.deducted, asked) AS deducted,
+        sumIf(finals, NOT asked) AS over
+    FROM ({booked}) AS booked
     GROUP BY site, meter
 ) AS r ON i.site = r.site AND i.meter = r.meter
 WHERE r.over = 0 OR r.deducted != 0
@@ -103,9 +130,9 @@ def energy_and_finance(question: Question) -> pd.DataFrame:
     Raises:
         TieError: The rows do not add up.
     """
-    accounts = {(row[0], row[1]): list(row[2:]) for row in question.ask(_ACCOUNTS)}
+    accounts = {(row[0], row[1]): list(row[2:]) for row in _ask(question, _ACCOUNTS)}
     meters: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in sorted(question.ask(_METERS)):
+    for row in sorted(_ask(question, _METERS)):
         meter = _meter_row(*row)
         meters[meter["site"], meter["account"]].append(meter)
     rows: list[dict[str, Any]] = []
@@ -119,6 +146,14 @@ def energy_and_finance(question: Question) -> pd.DataFrame:
         rows.append(_total("site", site, of_site))
     rows.append(_total("group", None, [row for row in rows if row["level"] == "site"]))
     return exact_frame([[row.get(name) for name in COLUMNS] for row in rows], COLUMNS)
+
+
+def _ask(question: Question, sql: str) -> list[tuple[Any, ...]]:
+    first, end = question.period.first, question.period.end
+    whole = first.day == end.day == 1
+    booked = _BY_MONTH if whole else _BY_MONTH + _BY_DAY
+    month_end = end if whole else first.replace(day=1)
+    return question.ask(sql.replace("{booked}", booked), month_end=month_end.isoformat())
 
 
 def printed(frame: pd.DataFrame) -> pd.DataFrame:
