@@ -15,7 +15,7 @@ counting cannot see: an insert of the attempt before, which the database is stil
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
@@ -78,6 +78,13 @@ class Progress:
     positions: Mapping[int, int]
     """Partition -> offset of the next posting to be written."""
     unfinished: Block | None
+    rows_to: Mapping[int, int] = field(default_factory=dict)
+    """Partition -> offset up to which there may be rows though the positions lie before them: somebody cleared or put
+    back the sink's records, and the topic is read again."""
+
+    def may_have_rows(self, spans: Sequence[Span]) -> bool:
+        """Tell whether a block of these spans may be there already, whole or in part."""
+        return any(span.first < self.rows_to.get(span.partition, 0) for span in spans)
 
 
 class Store(Protocol):
@@ -95,6 +102,10 @@ class Store(Protocol):
 
     def finished(self) -> tuple[int, Mapping[int, int]]:
         """The last finished block's number, 0 before the first, and the positions."""
+
+    def rows_to(self, positions: Mapping[int, int]) -> Mapping[int, int]:
+        """Partition -> offset behind the last posting of which there are rows, of the partitions whose position lies
+        before it."""
 
     def finish(self, block: Block, *, token: str) -> None:
         """Move the positions forward to the ends of the block's spans, and its number to finished."""
@@ -140,7 +151,7 @@ class Blocks:
         if any(block.number != finished + 1 for block in ahead):
             raise SinkError(f"blocks after {finished + 1} are claimed, but only {finished} are finished")
         self._looked_at = self._clock()
-        return Progress(finished, positions, ahead[0] if ahead else None)
+        return Progress(finished, positions, ahead[0] if ahead else None, self._store.rows_to(positions))
 
     def claim(self, block: Block) -> None:
         """Make the block's number mean its spans.

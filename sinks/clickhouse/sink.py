@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -118,7 +118,7 @@ class Sink:
             return 0
         block = Block(self._progress.finished + 1, prepared.spans)
         self._blocks.claim(block)
-        return self._write(block, prepared.tables, begun_before=False)
+        return self._write(block, prepared.tables, begun_before=self._progress.may_have_rows(block.spans))
 
     def _prepare(self) -> Prepared:
         gathered = self._source.gather()
@@ -130,7 +130,8 @@ class Sink:
     def _write(self, block: Block, tables: Sequence[TableRows], *, begun_before: bool) -> int:
         rows = self._blocks.write(block, tables, begun_before=begun_before)
         ends = {span.partition: span.next for span in block.spans}
-        self._progress = Progress(block.number, {**self._progress.positions, **ends}, None)
+        positions = {**self._progress.positions, **ends}
+        self._progress = replace(self._progress, finished=block.number, positions=positions, unfinished=None)
         log.debug("block written", block=block.number, rows=rows)
         return rows
 

@@ -128,6 +128,20 @@ class ClickHouseStore:
             )
             return number, positions(self._client, self._sink)
 
+    def rows_to(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """See `Store.rows_to`."""
+        last = "SELECT partition, max(posting_offset) + 1 FROM {} GROUP BY partition"
+        with _away():
+            # The journal is written last and is small; only where it is ahead are the other tables looked at.
+            journal = self._client.execute(last.format("postings"))
+            if all(end <= positions.get(partition, 0) for partition, end in journal):
+                return {}
+            rows = self._client.execute(" UNION ALL ".join(last.format(table) for table in TIME_COLUMNS))
+        ends: dict[int, int] = {}
+        for partition, end in rows:
+            ends[partition] = max(end, ends.get(partition, 0))
+        return {partition: end for partition, end in ends.items() if end > positions.get(partition, 0)}
+
     def finish(self, block: Block, *, token: str) -> None:
         """See `Store.finish`."""
         self._insert_plain(

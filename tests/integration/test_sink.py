@@ -252,6 +252,25 @@ def test_kill_9_of_kafka_while_the_sink_reads(world: World, chance: random.Rando
     world.check()
 
 
+def test_the_topic_read_again_from_offset_0_adds_no_row(world: World, chance: random.Random) -> None:
+    """Into the same tables, after somebody cleared the sink's records; it is killed on the way."""
+    world.feed(15, chance)
+    sink = world.start_sink()
+    world.wait_until_caught_up()
+    assert stop_part(sink) == 0
+    client = Client.from_url(clickhouse_url(world.settings))
+    for table in ("sink_blocks", "sink_positions"):
+        client.execute(f"TRUNCATE TABLE {table}")
+    client.disconnect()
+    assert world.query_positions() == {}
+    for _ in range(2):
+        world.wait_until_dead(world.start_sink(dies_at=chance.randint(1, STEPS_MAX)))
+    sink = world.start_sink()
+    world.wait_until_caught_up()
+    assert stop_part(sink) == 0
+    world.check()
+
+
 def test_two_sinks_at_once(world: World, chance: random.Random, tmp_path: Path) -> None:
     """Even where no lock of one data directory keeps them apart, all rows are there once and one sink ends."""
     elsewhere = Settings(

@@ -57,6 +57,13 @@ class FakeDatabase:
     starts: int = 1
     """How often the server was started; a connection does not outlive it."""
 
+    def forget_sink(self) -> None:
+        """Somebody clears the sink's own records; the rows stay."""
+        self.claims.clear()
+        self.positions.clear()
+        self.finished = 0
+        self.tokens = {(table, token) for table, token in self.tokens if not table.startswith("sink_")}
+
     def kill(self) -> None:
         """kill -9 of the server, which is started again."""
         self.running.clear()
@@ -97,6 +104,14 @@ class FakeStore:
     def finished(self) -> tuple[int, Mapping[int, int]]:
         self._ask()
         return self._database.finished, dict(self._database.positions)
+
+    def rows_to(self, positions: Mapping[int, int]) -> dict[int, int]:
+        self._ask()
+        ends: dict[int, int] = {}
+        for rows in self._database.tables.values():
+            for _, (partition, offset, _) in rows:
+                ends[partition] = max(ends.get(partition, 0), offset + 1)
+        return {partition: end for partition, end in ends.items() if end > positions.get(partition, 0)}
 
     def finish(self, block: Block, *, token: str) -> None:
         def move() -> None:

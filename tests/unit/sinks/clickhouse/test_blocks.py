@@ -138,3 +138,17 @@ def test_any_faults_at_any_requests_cost_no_row(seed: int) -> None:
         density = chance.choice((0.03, 0.1, 0.3))
         faults = [chance.choice(FAULTS) if chance.random() < density else Fault.NONE for _ in range(200)]
         run_with(faults, seed=case)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_topic_read_again_from_offset_0_adds_no_row(seed: int) -> None:
+    """Into the same tables, in blocks cut elsewhere, with faults."""
+    chance = random.Random(seed)
+    for case in range(200):
+        faults = [chance.choice(FAULTS) if chance.random() < 0.1 else Fault.NONE for _ in range(200)]
+        world = World(iter(faults), random.Random(case))
+        world.run()
+        world.database.go_on()
+        world.database.forget_sink()
+        world.run()
+        world.check()
