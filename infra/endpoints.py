@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.clickhouse.users import product_url
+from infra.clickhouse.users import analyst_url, product_url
 from infra.errors import InfraError
 from infra.ports import HOST
 from infra.settings import Settings
@@ -104,6 +104,18 @@ def clickhouse_url(settings: Settings) -> str:
     if settings.clickhouse:
         return settings.clickhouse
     return product_url(settings.data_dir / "clickhouse", _port(settings, "clickhouse"), settings.database)
+
+
+def clickhouse_analyst_url(settings: Settings) -> str | None:
+    """The embedded ClickHouse's address for those who only read; None where SLUICE_CLICKHOUSE names a server, whose
+    users are its own.
+
+    Raises:
+        EndpointError: The embedded ClickHouse does not run.
+    """
+    if settings.clickhouse:
+        return None
+    return analyst_url(settings.data_dir / "clickhouse", _port(settings, "clickhouse"), settings.database)
 
 
 def _port(settings: Settings, part: str) -> int:

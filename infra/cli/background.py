@@ -11,7 +11,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from infra.endpoints import clickhouse_url, kafka_bootstrap, running
+from infra.endpoints import clickhouse_analyst_url, clickhouse_url, kafka_bootstrap, running
 from infra.logs import configure_logs
 from infra.settings import Settings
 from infra.supervisor import Event, Supervisor, SupervisorError
@@ -54,6 +54,8 @@ def up() -> None:
         raise typer.Exit(1)
     console.print(f"Kafka       {kafka_bootstrap(settings)}", highlight=False)
     console.print(f"ClickHouse  {clickhouse_url(settings)}", highlight=False, soft_wrap=True)
+    if to_read := clickhouse_analyst_url(settings):
+        console.print(f"to read     {to_read}", highlight=False, soft_wrap=True)
     console.print(f"logs        {settings.log_dir}", highlight=False, soft_wrap=True)
 
 

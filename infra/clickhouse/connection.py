@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from infra.clickhouse.analyst import ANALYST_USER, check_analyst, check_database
 from infra.clickhouse.answer import answer_other, answer_select
 from infra.clickhouse.channel import Channel
 from infra.clickhouse.engine import Engine, EngineSession, Judgement, StatementClass
@@ -49,6 +50,7 @@ class Connection:
         self._socket = sock
         self._service = service
         self._channel = Channel(sock)
+        self._is_analyst = False
 
     def serve(self) -> None:
         """Answer the client until it leaves or sends what makes no sense; never raises for what it does."""
@@ -71,6 +73,9 @@ class Connection:
         self._socket.settimeout(None)
         self._channel.revision = hello.revision
         self._service.users.authenticate(hello.user, hello.password)
+        self._is_analyst = hello.user == ANALYST_USER
+        if self._is_analyst:
+            check_database(hello.database)
         session = self._service.engine.open_session()
         try:
             if hello.database:
@@ -100,6 +105,8 @@ class Connection:
         with external_tables(self._channel, self._service.folder) as tables:
             try:
                 settings.apply(query.settings)
+                if self._is_analyst and tables:
+                    raise server_error(Code.READONLY, "External tables are not for the user analyst")
                 with tables_in_session(session, tables, running):
                     self._run(session, settings, query, running)
             except ProtocolError:
@@ -113,7 +120,9 @@ class Connection:
     def _run(self, session: EngineSession, settings: SessionSettings, query: Query, running: Running) -> None:
         sql = without_format(query.sql)
         judgement = session.judge(sql)
-        _check_allowed(sql, judgement, settings.readonly)
+        _check_allowed(sql, judgement, 1 if self._is_analyst else settings.readonly)
+        if self._is_analyst:
+            check_analyst(sql, session.syntax_tree(sql), self._service.engine.table_functions)
         insert = parse_insert(query.sql)
         if insert:
             answer_insert(self._channel, session, insert, running, self._service.folder)

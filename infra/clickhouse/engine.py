@@ -115,6 +115,10 @@ class EngineSession:
         """Names and full types of the columns that a SELECT gives. May run its scalar subqueries."""
         return tuple(Column(row[0], row[1]) for row in self.rows(f"DESCRIBE ({sql}\n)"))
 
+    def syntax_tree(self, sql: str) -> list[str]:
+        """The engine's syntax tree of a statement, a node a line; nothing is run."""
+        return [row[0] for row in self.rows(f"EXPLAIN AST {sql}")]
+
     def columns_of_answer(self, sql: str) -> tuple[Column, ...]:
         """Names and types of the columns of any statement's answer, seen by running it again."""
         answer = self._query(sql, "JSONCompactEachRowWithNamesAndTypes").bytes().splitlines()
@@ -161,6 +165,8 @@ class Engine:
         self._admin = EngineSession(path)
         self._lock = threading.Lock()
         version, zone = self._admin.rows("SELECT version(), timezone()")[0]
+        names = self._admin.rows("SELECT lower(name) FROM system.table_functions")
+        self.table_functions = frozenset(name for (name,) in names)
         major, minor, patch = (int(part) for part in version.split(".")[:3])
         self.version = (major, minor, patch)
         self.time_zone: str = zone

@@ -13,12 +13,13 @@ from types import FrameType
 
 import structlog
 
+from infra.clickhouse.analyst import ANALYST_USER
 from infra.clickhouse.channel import Channel
 from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
 from infra.clickhouse.migrate import migrate
-from infra.clickhouse.users import PRODUCT_USER, Users, product_password, product_url
+from infra.clickhouse.users import PRODUCT_USER, Users, analyst_password, product_password, product_url
 from infra.clickhouse.watch import Watch
 from infra.endpoints import announce_ready, read_record
 from infra.ports import HOST
@@ -142,9 +143,8 @@ def main(settings: Settings) -> None:
     folder = settings.data_dir / PART
     with locked(folder / "lock", wait_s=LOCK_S):
         before = read_record(settings, PART)
-        server = Server(
-            folder, {PRODUCT_USER: product_password(folder)}, port=before.ports.get(PART, 0) if before else 0
-        )
+        passwords = {PRODUCT_USER: product_password(folder), ANALYST_USER: analyst_password(folder)}
+        server = Server(folder, passwords, port=before.ports.get(PART, 0) if before else 0)
         serving = threading.Thread(target=server.serve, name="serve")
         serving.start()
         try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from infra.clickhouse.analyst import ANALYST_USER
 from infra.clickhouse.errors import Code, server_error
 from infra.ports import HOST
 
@@ -36,7 +37,20 @@ class Users:
 
 def product_password(folder: Path) -> str:
     """The product's own password: made on the first start, kept in the folder, readable by its owner alone."""
-    path = folder / "password"
+    return _password(folder / "password")
+
+
+def analyst_password(folder: Path) -> str:
+    """The password of the user who only reads, made and kept in the same way."""
+    return _password(folder / "analyst_password")
+
+
+def analyst_url(folder: Path, port: int, database: str) -> str:
+    """The address, password included, for those who only read."""
+    return _url(ANALYST_USER, analyst_password(folder), port, database)
+
+
+def _password(path: Path) -> str:
     if not path.exists():
         fresh = path.with_suffix(".new")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -47,4 +61,8 @@ def product_password(folder: Path) -> str:
 
 def product_url(folder: Path, port: int, database: str) -> str:
     """The address, password included, by which the product reaches the server of this folder."""
-    return f"clickhouse://{PRODUCT_USER}:{quote(product_password(folder), safe='')}@{HOST}:{port}/{database}"
+    return _url(PRODUCT_USER, product_password(folder), port, database)
+
+
+def _url(user: str, password: str, port: int, database: str) -> str:
+    return f"clickhouse://{user}:{quote(password, safe='')}@{HOST}:{port}/{database}"

@@ -59,6 +59,7 @@ def test_up_status_down(own: Settings, sluice: Sluice) -> None:
         assert up.returncode == 0, up.stdout + up.stderr
         assert "Kafka       127.0.0.1:" in up.stdout
         assert "ClickHouse  clickhouse://default:" in up.stdout
+        assert "to read     clickhouse://analyst:" in up.stdout
         assert "runs already" in sluice("up").stdout
 
         told = state(sluice)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.clickhouse.errors import Code, ServerError
-from infra.clickhouse.users import Users, product_password
+from infra.clickhouse.users import Users, analyst_password, product_password
 
 
 @pytest.mark.parametrize(("user", "password"), [("default", "wrong"), ("default", ""), ("nobody", ""), ("nobody", "s")])
@@ -25,3 +25,10 @@ def test_product_password_is_made_once_for_its_owner(tmp_path: Path) -> None:
     assert len(password) >= 32
     assert product_password(tmp_path) == password
     assert (tmp_path / "password").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_analyst_has_a_password_of_its_own(tmp_path: Path) -> None:
+    password = analyst_password(tmp_path)
+    assert len(password) >= 32
+    assert password == analyst_password(tmp_path) != product_password(tmp_path)
+    assert (tmp_path / "analyst_password").stat().st_mode & 0o777 == 0o600

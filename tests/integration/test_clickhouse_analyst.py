@@ -1,0 +1,151 @@
+"""The user for analysts reads every table of the product, writes none, and finds no way out of the database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+
+from infra.clickhouse.users import analyst_url
+from infra.endpoints import read_record
+from infra.settings import Settings
+
+DENIED = {164, 497}
+SECRET = "what an analyst must not see"
+
+
+@pytest.fixture(scope="module")
+def analyst(settings: Settings, clickhouse: str) -> str:
+    if settings.clickhouse:
+        pytest.skip("users of a server of one's own are that server's affair")
+    record = read_record(settings, "clickhouse")
+    assert record is not None
+    return analyst_url(settings.data_dir / "clickhouse", record.ports["clickhouse"], settings.database)
+
+
+@pytest.fixture
+def client(analyst: str) -> Iterator[Any]:
+    with Client.from_url(analyst) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("secret") / "secret.txt"
+    path.write_text(SECRET + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count() FROM readings",
+        "WITH days AS (SELECT * FROM account_day) SELECT account, sum(deducted_nano) FROM days GROUP BY account",
+        "SELECT sum(number) FROM numbers(10)",
+        "SELECT * FROM view(SELECT 1 AS x)",
+        "SELECT 'file(1)', $$'$$ AS `default.x` FROM readings WHERE meter = '\\nFunction file (children 1)' LIMIT 1",
+        "SELECT name FROM system.columns WHERE table = 'readings'",
+        "DESCRIBE readings",
+        "SHOW TABLES",
+        "SHOW CREATE TABLE readings",
+        "EXPLAIN SELECT * FROM meter_day",
+    ],
+)
+def test_reading_is_allowed(client: Any, sql: str) -> None:
+    assert isinstance(client.execute(sql), list)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO entries (site) SELECT 'S1'",
+        "INSERT INTO FUNCTION file('{path}.out', 'CSV', 'a UInt8') SELECT 1",
+        "CREATE TABLE mine (a UInt8) ENGINE = Memory",
+        "CREATE TEMPORARY TABLE mine (a UInt8) ENGINE = File(CSV, '{path}')",
+        "CREATE FUNCTION mine AS x -> file(x)",
+        "ALTER TABLE readings DELETE WHERE 1",
+        "DROP TABLE readings",
+        "TRUNCATE TABLE readings",
+        "OPTIMIZE TABLE readings",
+        "SYSTEM STOP MERGES readings",
+        "KILL QUERY WHERE 1",
+        "SET max_threads = 1",
+        "USE default",
+        "BACKUP TABLE readings TO File('{path}.backup')",
+        "SELECT 1 INTO OUTFILE '{path}.out'",
+    ],
+)
+def test_changing_is_refused(client: Any, secret: Path, sql: str) -> None:
+    with pytest.raises(ServerException) as caught:
+        client.execute(sql.format(path=secret))
+    assert caught.value.code in {*DENIED, 358}
+    assert [path.name for path in secret.parent.iterdir()] == [secret.name]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM file('{path}', 'LineAsString')",
+        "SELECT * FROM FILE('{path}', 'LineAsString')",
+        "SELECT * FROM `file`('{path}', 'LineAsString')",
+        "SELECT * FROM file /* so */ ('{path}', 'LineAsString')",
+        "SELECT $$'$$, file('{path}') --'",
+        "SELECT file('{path}')",
+        "SELECT 1 WHERE '{secret}' IN (SELECT * FROM file('{path}', 'LineAsString'))",
+        "SELECT * FROM view(SELECT * FROM file('{path}', 'LineAsString'))",
+        "WITH a AS (SELECT file('{path}') AS x) SELECT x FROM a",
+        "SELECT * FROM eval('SELECT file(\\'{path}\\')')",
+        "SELECT * FROM default.`{path}`",
+        "SELECT * FROM `default`.`{path}`",
+        "SELECT '{secret}' IN default.`{path}`",
+        "DESCRIBE default.`{path}`",
+        "SHOW TABLES FROM default",
+        "DESCRIBE file('{path}')",
+        "EXPLAIN SELECT file('{path}')",
+        "SELECT * FROM filesystem('{folder}')",
+        "SELECT * FROM merge('default', '.*')",
+        "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
+        "SELECT * FROM remote('127.0.0.1:1', system.one)",
+        "SELECT * FROM s3('http://127.0.0.1:1/x', 'CSV', 'a String')",
+        "SELECT * FROM executable('x', 'CSV', 'a String')",
+        "SELECT * FROM sqlite('{path}', 'a')",
+        "SELECT * FROM python('x')",
+    ],
+)
+def test_ways_out_are_refused(client: Any, secret: Path, sql: str) -> None:
+    with pytest.raises(ServerException) as caught:
+        client.execute(sql.format(path=secret, folder=secret.parent, secret=SECRET))
+    assert caught.value.code in DENIED
+    assert "not for the user analyst" in caught.value.message
+
+
+def test_the_product_reads_what_the_analyst_may_not(clickhouse: str, secret: Path) -> None:
+    """So that the refusals above are of the user, not of the engine."""
+    with Client.from_url(clickhouse) as client:
+        assert client.execute(f"SELECT * FROM file('{secret}', 'LineAsString')") == [(SECRET,)]
+        assert client.execute(f"SELECT file('{secret}')") == [(SECRET + "\n",)]
+
+
+def test_the_clients_settings_do_not_lift_it(client: Any) -> None:
+    with pytest.raises(ServerException) as caught:
+        client.execute("CREATE TABLE mine (a UInt8) ENGINE = Memory", settings={"readonly": 0})
+    assert caught.value.code in DENIED
+
+
+def test_rows_sent_along_are_refused(client: Any) -> None:
+    tables = [{"name": "mine", "structure": [("a", "UInt8")], "data": [{"a": 1}]}]
+    with pytest.raises(ServerException) as caught:
+        client.execute("SELECT * FROM mine", external_tables=tables)
+    assert caught.value.code in DENIED
+
+
+@pytest.mark.parametrize("database", ["", "default"])
+def test_a_database_has_to_be_named(analyst: str, database: str) -> None:
+    with (
+        pytest.raises(ServerException) as caught,
+        Client.from_url(analyst.rpartition("/")[0] + f"/{database}") as client,
+    ):
+        client.execute("SELECT 1")
+    assert caught.value.code in DENIED
