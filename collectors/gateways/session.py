@@ -209,6 +209,7 @@ class GatewaySession:
             return True
         if meter.template.relay is None:
             log.warning("command for a meter without a relay", **told)
+            self._report(command, Outcome.REFUSED, f"a meter of template {meter.template.name} has no relay", b"")
             return True
         if not await self._reachable(meter):
             return False
