@@ -1,6 +1,7 @@
 """The collector's process: a session for every gateway of the registry."""
 
 import asyncio
+import resource
 import signal
 import sys
 from datetime import datetime
@@ -44,7 +45,14 @@ def main(settings: Settings) -> None:
         keys = read_gateway_keys(settings.data_dir / KEYS_FILE)
     except (RegistryError, TemplateError, GatewayKeysError) as error:
         sys.exit(f"collector: {error}")
+    _allow_many_connections()
     asyncio.run(_run(settings, registry, keys))
+
+
+def _allow_many_connections() -> None:
+    """Take as many open files as the system allows: most begin with 1,024, and a gateway is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _run(settings: Settings, registry: Registry, keys: GatewayKeys) -> None:
