@@ -13,6 +13,7 @@ demo: setup ## Run everything with a virtual property group (ARGS=--once for a c
 	@$(BIN)/sluice demo $(ARGS)
 
 test: setup lint ## Check formatting, types and all tests (ARGS go to pytest)
+	@infra/setup.sh test-tools
 	$(BIN)/pytest $(ARGS)
 
 lint: setup ## Check formatting and types

@@ -21,6 +21,8 @@ from collectors.gateways.report import Outcome
 from collectors.gateways.session import METER_ZONE, GatewaySession, Pace
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
+from collectors.uploads.plan import UploadPlan, UploadPlanError, read_upload_plan
+from collectors.uploads.service import UploadService
 from collectors.wire.acrel4g import encode_time
 from collectors.wire.templates import TEMPLATES_FOLDER, TemplateError, load_templates
 from infra.clock import ScaledClock, load_clock
@@ -37,16 +39,17 @@ def main(settings: Settings) -> None:
     """Collect until SIGTERM or SIGINT.
 
     Raises:
-        SystemExit: The registry, a template or the gateways' keys cannot be used; the message names the place.
+        SystemExit: One of the data directory's files cannot be used; the message names the place.
     """
     try:
         load_templates(settings.data_dir / TEMPLATES_FOLDER)
         registry = read_registry(settings.data_dir / REGISTRY_FILE)
         keys = read_gateway_keys(settings.data_dir / KEYS_FILE)
-    except (RegistryError, TemplateError, GatewayKeysError) as error:
+        uploads = read_upload_plan(settings.data_dir)
+        _allow_many_connections()
+        asyncio.run(_run(settings, registry, keys, uploads))
+    except (RegistryError, TemplateError, GatewayKeysError, UploadPlanError) as error:
         sys.exit(f"collector: {error}")
-    _allow_many_connections()
-    asyncio.run(_run(settings, registry, keys))
 
 
 def _allow_many_connections() -> None:
@@ -55,7 +58,7 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _run(settings: Settings, registry: Registry, keys: GatewayKeys) -> None:
+async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: UploadPlan | None) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -105,9 +108,14 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys) -> Non
     reporter.start()
     feed.start()
     tasks = [asyncio.create_task(session.run(), name=gateway) for gateway, session in sessions.items()]
-    announce_ready(settings, PART, {"dial_in": port})
+    uploads = None
+    if plan is not None:
+        uploads = await UploadService.start(plan, settings.data_dir, clock=clock, keys=keys, publish=publisher.publish)
+    announce_ready(settings, PART, {"dial_in": port} | ({"upload": uploads.port} if uploads is not None else {}))
     log.info("collector serves", gateways=len(sessions), meters=sum(len(plan.meters) for plan in registry.gateways))
-    failed = await _first_failure(tasks, stop)
+    failed = await _first_failure([*tasks, *(uploads.tasks if uploads is not None else [])], stop)
+    if uploads is not None:
+        await uploads.stop()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

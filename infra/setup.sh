@@ -4,6 +4,7 @@
 #
 #   infra/setup.sh          all steps
 #   infra/setup.sh tools    only see to Python, Java and Maven
+#   infra/setup.sh test-tools   only what the tests need beside: an MQTT broker and its clients, curl, openssl
 #
 # PYTHON=... chooses the Python. With SLUICE_KAFKA=host:port neither Java nor Maven is needed.
 set -eu
@@ -197,8 +198,36 @@ install_sluice() {
     mark_done pyproject.toml
 }
 
+# --- What the tests need beside ----------------------------------------------------------------------------------
+
+see_to_test_tools() {
+    packages=
+    # Debian puts the broker where only root's path leads.
+    has mosquitto || [ -x /usr/sbin/mosquitto ] || packages="mosquitto"
+    has mosquitto_pub || packages="$packages mosquitto-clients"
+    for tool in curl openssl; do
+        has "$tool" || packages="$packages $tool"
+    done
+    packages=${packages# }
+    if [ -z "$packages" ]; then
+        return
+    fi
+    if has apt-get && [ "$(id -u)" = 0 ]; then
+        say "      for the tests: apt-get install -y $packages"
+        apt-get update -qq
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
+        return
+    fi
+    fail "the tests need $packages: install them, on Debian with sudo apt-get install -y $packages"
+}
+
 # --- All steps ----------------------------------------------------------------------------------------------------
 
+if [ "${1:-}" = test-tools ]; then
+    see_to_test_tools
+    exit 0
+fi
 see_to_tools
 if [ "${1:-}" = tools ]; then
     exit 0

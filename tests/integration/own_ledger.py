@@ -35,8 +35,8 @@ class OwnLedger:
     _producer: KafkaProducer
     readings: list[tuple[int, int, int, Flag]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    balances: dict[int, int] = field(default_factory=dict)
-    """Nano-yuan by account's running number, after its latest reading."""
+    balances: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Nano-yuan by site and account's running number, after its latest reading."""
     _taken: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def send_orders(self, site: str, values: Iterable[bytes]) -> None:
@@ -60,7 +60,7 @@ class OwnLedger:
                     named = dict(zip(posting.outcome.readings.dtype.names or (), row, strict=True))
                     meter, register, consumption = named["meter"], named["register"], named["consumption"]
                     self.readings.append((meter, register, consumption, Flag(named["flags"])))
-                    self.balances[named["account"]] = named["balance"]
+                    self.balances[posting.site, named["account"]] = named["balance"]
         return self.readings[known:]
 
     def sluice(self, *arguments: str) -> Result:

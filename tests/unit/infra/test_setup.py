@@ -54,9 +54,9 @@ class Machine:
         log = self.root / "apt.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def run(self, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, step: str = "tools", /, **variables: str) -> subprocess.CompletedProcess[str]:
         environment: Mapping[str, str] = {"PATH": str(self.bin), **variables}
-        command = [str(self.bin / "sh"), str(self.root / "infra" / "setup.sh"), "tools"]
+        command = [str(self.bin / "sh"), str(self.root / "infra" / "setup.sh"), step]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -215,3 +215,17 @@ def test_jars_that_are_there_need_no_maven(machine: Machine) -> None:
 @pytest.mark.skipif(not os.access("/bin/dash", os.X_OK), reason="a system without dash")
 def test_it_is_plain_posix_shell() -> None:
     subprocess.run(["/bin/dash", "-n", str(SCRIPT)], check=True)
+
+
+def test_the_tools_of_the_tests_are_installed_for_root_and_named_to_others(machine: Machine) -> None:
+    machine.has(mosquitto="", curl="", openssl="")
+    machine.has(publisher="")
+    (machine.bin / "publisher").rename(machine.bin / "mosquitto_pub")
+    assert machine.run("test-tools").returncode == 0
+    take(machine, "mosquitto_pub", "openssl")
+    done = machine.run("test-tools")
+    assert (done.returncode, "mosquitto-clients openssl" in done.stderr) == (1, True)
+    machine.has(id="echo 0")
+    machine.installs(openssl="")
+    assert machine.run("test-tools").returncode == 0
+    assert machine.apt()[-1].endswith("mosquitto-clients openssl")
