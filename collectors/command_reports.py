@@ -113,8 +113,8 @@ class CommandReporter:
     def _run(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         told = ReportBook(self._path)
-        told.forget_before(self._clock.now_ms() - KEPT_MS)
         try:
+            told.forget_before(self._clock.now_ms() - KEPT_MS)
             while True:
                 reports, goes_on = self._next()
                 fresh = told.fresh(reports)
@@ -124,6 +124,9 @@ class CommandReporter:
                 told.note(fresh)
                 if not goes_on:
                     return
+        except sqlite3.Error as error:
+            # Commands go on being carried out: what is not reported now is by a later start, whose disk works.
+            log.critical("commands are no longer reported", error=repr(error))
         finally:
             told.close()
 

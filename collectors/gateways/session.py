@@ -209,7 +209,8 @@ class GatewaySession:
             return True
         if meter.template.relay is None:
             log.warning("command for a meter without a relay", **told)
-            self._report(command, Outcome.REFUSED, f"a meter of template {meter.template.name} has no relay", b"")
+            detail = f"a meter of template {meter.template.name} has no relay"
+            self._report(command, Outcome.UNSUPPORTED, detail, b"")
             return True
         if not await self._reachable(meter):
             return False

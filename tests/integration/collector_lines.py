@@ -249,6 +249,8 @@ class Driven:
     published: Published
     clock: SetClock
     book: CommandBook
+    reports: list[tuple[int, str]]
+    """Sequence and outcome of each report of a command."""
 
     async def next_round(self) -> Round:
         return await self.published.rounds.get()
@@ -260,15 +262,35 @@ SELDOM = Pace(interval_s=1e6, retry_s=0.01)
 
 @contextlib.asynccontextmanager
 async def driven(
-    plan: GatewayPlan, line: Line, folder: Path, *, pace: Pace = SELDOM, clock: SetClock | None = None
+    plan: GatewayPlan,
+    line: Line,
+    folder: Path,
+    *,
+    pace: Pace = SELDOM,
+    clock: SetClock | None = None,
+    reported: Callable[[tuple[int, str]], None] | None = None,
 ) -> AsyncIterator[Driven]:
-    """A session that runs on a line, its memory of commands in `folder`."""
+    """A session that runs on a line, its memory of commands in `folder`.
+
+    Args:
+        reported: Gets the reports of commands instead of `Driven.reports`.
+    """
     published, clock = Published(), clock or SetClock()
     book = CommandBook(folder / "commands.sqlite")
-    session = GatewaySession(plan, line, clock=clock, pace=pace, book=book, publish=published.publish)
+    reports: list[tuple[int, str]] = []
+    note = reported or reports.append
+    session = GatewaySession(
+        plan,
+        line,
+        clock=clock,
+        pace=pace,
+        book=book,
+        publish=published.publish,
+        report=lambda command, outcome, *_: note((command.sequence, outcome)),
+    )
     task = asyncio.create_task(session.run())
     try:
-        yield Driven(session, published, clock, book)
+        yield Driven(session, published, clock, book, reports)
     finally:
         assert not task.done(), "a session never ends by itself"
         task.cancel()

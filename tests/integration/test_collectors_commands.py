@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -377,6 +378,70 @@ async def test_a_meter_that_the_registry_has_at_another_address_is_not_commanded
         run.session.order(command(1, "restore"))
         await run.next_round()
         assert bench.relay_orders() == [CLOSE]
+
+
+@awaited
+async def test_what_became_of_each_command_is_reported(tmp_path: Path) -> None:
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path) as run:
+        answer = bench.gateway.script
+
+        def answering(relay: Iterable[bytes]) -> None:
+            bench.gateway.script = lambda request: relay if request.control == RELAY else answer(request)
+
+        run.session.order(command(1))
+        await run.next_round()
+        answering([bench.meter.refuse(RELAY, 0x04)])
+        run.session.order(command(2))
+        await run.next_round()
+        answering([])
+        run.session.order(command(3))
+        await run.next_round()
+        bench.gateway.script = answer
+        # What comes again out of the topic: the one that was sent last, and one before it.
+        run.session.order(command(3))
+        run.session.order(command(5, issued_ms=NOON_MS - LIFE_MS))
+        run.session.order(command(4))
+        run.session.order(command(6, "retain"))
+        run.session.order(msgspec.structs.replace(command(7), site="S2"))
+        run.session.order(msgspec.structs.replace(command(8), meter="M-none", address="1"))
+        run.session.order(command(9, "restore"))
+        await run.next_round()
+        told = [(1, "accepted"), (2, "refused"), (3, "unanswered")]
+        assert run.reports[:3] == told
+        assert sorted(run.reports[3:]) == [
+            (3, "overtaken"),
+            (4, "overtaken"),
+            (5, "overtaken"),
+            (6, "unsupported"),
+            (7, "misplaced"),
+            (8, "misplaced"),
+            (9, "accepted"),
+        ]
+
+
+@awaited
+async def test_what_was_sent_by_a_process_that_ended_is_unknown_and_what_is_too_old_expired(tmp_path: Path) -> None:
+    reported: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+    async with Bench() as bench, driven(PLAN, bench.line, tmp_path, reported=reported.put_nowait) as run:
+        assert run.book.claim(command(1))
+        run.session.order(command(1))
+        assert await reported.get() == (1, "unknown")
+        run.session.order(command(2, issued_ms=NOON_MS - LIFE_MS))
+        assert await reported.get() == (2, "expired")
+        assert bench.relay_orders() == []
+
+
+@awaited
+async def test_a_meter_without_a_relay_is_reported_and_not_commanded(tmp_path: Path) -> None:
+    meter = dataclasses.replace(METER, template=dataclasses.replace(METER.template, relay=None))
+    reported: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+    async with Bench() as bench:
+        waiting = dataclasses.replace(PLAN, meters=(meter,))
+        async with driven(waiting, bench.line, tmp_path, reported=reported.put_nowait) as run:
+            run.session.order(command(1))
+            assert await reported.get() == (1, "unsupported")
+            assert run.book.sent("S1", METER.meter) == 0
+        assert bench.relay_orders() == []
 
 
 def test_a_book_that_was_kept_by_meter_alone_goes_on_for_the_site_that_has_the_meter(tmp_path: Path) -> None:
