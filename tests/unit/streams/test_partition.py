@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from collectors.wire.signature import is_signed
+from infra.gateway_keys import NO_KEYS, GatewayKeys
 from infra.topics import (
     FRAMES_REJECTED,
     GATEWAY_COMMANDS,
@@ -41,7 +43,7 @@ class Record:
     """0 stands for a broker whose clock nobody asks."""
 
 
-def partition(*, frames: int = 0, orders: int = 0) -> Partition:
+def partition(*, frames: int = 0, orders: int = 0, keys: GatewayKeys = NO_KEYS) -> Partition:
     return Partition(
         PARTITION,
         partitions=PARTITIONS,
@@ -49,6 +51,7 @@ def partition(*, frames: int = 0, orders: int = 0) -> Partition:
         pages={},
         open_site=SiteLedger.load,
         is_ahead=lambda at, arrived: at > arrived > 0,
+        keys=keys,
     )
 
 
@@ -280,6 +283,20 @@ def test_a_command_goes_to_its_gateway_and_a_notice_to_the_office() -> None:
     ]
     notices = [json.loads(one.value) for one in written(batch, OFFICE_NOTICES)]
     assert {(one["account"], one["kind"]) for one in notices} >= {("S1-A0", "arrears"), ("S1-A0", "cut")}
+
+
+@pytest.mark.parametrize("gateway", ["G1", "G2"], ids=["its key", "another gateway's key"])
+def test_commands_are_signed_with_the_key_of_their_gateway_and_change_nothing_else(gateway: str) -> None:
+    key = bytes(range(32))
+    batches = []
+    for keys in (NO_KEYS, {gateway: key}):
+        ledger = partition(keys=keys)
+        ledger.take(records(opened(recharge="1")), [])
+        batches.append(ledger.take([], records([reading(HOUR_MS, 10_000, 10_000)])))
+    plain, signed = ([json.loads(one.value) for one in written(batch, GATEWAY_COMMANDS)] for batch in batches)
+    assert [is_signed(key, command) for command in signed] == [gateway == "G1"] * 2
+    assert [{name: command[name] for name in command if name != "signature"} for command in signed] == plain
+    assert written(batches[0], LEDGER_STATE) == written(batches[1], LEDGER_STATE)
 
 
 def test_a_meter_without_a_line_to_it_gets_no_command_record() -> None:
