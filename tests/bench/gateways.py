@@ -1,9 +1,9 @@
 """What one collector process holds: 5,000 gateways that dial in, 20 DL/T645 meters each, read every minute.
 
 The real collector and the real Kafka; the gateways are sockets of this process, which answer each request at once.
-Behind two quiet rounds all gateways hang up and call again together. A reading is lost where a gateway's rounds are more
-than one and a half intervals apart, or a round lacks a meter; one that was due while its gateway was away is counted by
-itself. (No consumption is lost with it: the next reading brings it.)
+Behind two quiet rounds all gateways hang up and call again together. A reading is lost where a gateway's rounds are
+more than one and a half intervals apart, or a round lacks a meter; one that was due while its gateway was away is
+counted by itself. (No consumption is lost with it: the next reading brings it.)
 """
 
 import asyncio
