@@ -35,7 +35,7 @@ from infra.cli.app import app
 from infra.endpoints import kafka_bootstrap
 from infra.ports import HOST, free_ports
 from infra.settings import Settings
-from infra.topics import GATEWAY_COMMANDS, METER_FRAMES, OFFICE_ORDERS, ensure_topics, partition_of
+from infra.topics import GATEWAY_COMMANDS, METER_FRAMES, OFFICE_ORDERS, ensure_topics, partition_of, record_bytes_max
 from streams.core.localtime import format_time, parse_time
 from streams.core.outcome import Supply
 from tests.conftest import ROOT, lend_jars, start_part, stop_part
@@ -390,6 +390,11 @@ def limit_records(bootstrap: str, largest: int) -> None:
     changed = {"max.message.bytes": str(largest)}
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, METER_FRAMES, configs=changed)])
     admin.close()
+    # The broker answers before it has taken the change in, and tells only when it is asked.
+    deadline = time.monotonic() + 60
+    while record_bytes_max(bootstrap, METER_FRAMES) != largest:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_round_that_is_too_large_is_dropped_and_a_producer_that_failed_is_not_gone_on_with(own: Settings) -> None:
