@@ -12,6 +12,8 @@ from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer
 from collectors.registry import MeterOnLine
 
 _CHUNK = 4096
+_LAST_TURNS = 3
+"""Turns of the loop in which what has come is still read: a loop that is late itself must not blame the meter."""
 
 
 class Envelope(Protocol):
@@ -162,20 +164,32 @@ class SerialLine:
         writer = await self._connection()
         if claim is not None and not claim():
             raise Withdrawn("given up before it was sent")
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
         self._waiting = asking, answer
+        limit = loop.call_later(self._timeout_s, _give_up, answer, _LAST_TURNS)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                writer.write(self._envelope.wrap(asking.request))
-                frame = await answer
+            writer.write(self._envelope.wrap(asking.request))
+            frame = await answer
         except TimeoutError:
             raise NoAnswer(f"no answer in {self._timeout_s} s", tuple(asking.cutter.damaged)) from None
         finally:
+            limit.cancel()
             self._waiting = None
         refusal = asking.refusal(frame)
         if refusal is not None:
             raise Refused(refusal)
         return frame
+
+
+def _give_up(answer: asyncio.Future[bytes], turns: int) -> None:
+    """Fail what waits for an answer, unless it comes in the next so many turns of the loop."""
+    if answer.done():
+        return
+    if turns:
+        asyncio.get_running_loop().call_soon(_give_up, answer, turns - 1)
+    else:
+        answer.set_exception(TimeoutError())
 
 
 class _FenceRefused(NoAnswer):

@@ -90,8 +90,13 @@ class Gateway:
         while True:
             reader, writer = await asyncio.open_connection(HOST, port)
             writer.write(self._name.encode())
-            with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-                await self._serve(reader, writer)
+            try:
+                with contextlib.suppress(ConnectionError):
+                    await self._serve(reader, writer)
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(4096):
@@ -192,6 +197,7 @@ async def test_the_ledger_ends_with_what_the_meters_counted(seed: int, tmp_path:
                     offset += 1
     for task in running:
         task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
     await listener.stop()
     spent = {each.plan.meter: RECHARGE_YUAN * 10**9 - ledger.balances()[f"A-{each.plan.meter}"] for each in meters}
     assert spent == {each.plan.meter: each.counted * NANO_A_COUNT for each in meters}
