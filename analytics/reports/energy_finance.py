@@ -2,13 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import pandas as pd
 
 from analytics.errors import TieError
+from analytics.flags import UNACCEPTED
 from analytics.money import cents, share_cents, units, yuan
 from analytics.question import Question, exact_frame
+from streams.core.outcome import Flag
 
 COLUMNS: Final = (
     "level",
@@ -38,20 +42,30 @@ SIGNS: Final = dict(zip(MONEY, (1, 1, -1, 1, -1, -1, 1, -1, -1), strict=True))
 _MOVED: Final = MONEY[1:-1]
 _SUMMED: Final = ("electricity_milli", "water_milli", *MONEY)
 
-# Whole months from the sums by month; where the period begins or ends amid one, its days from the sums by day.
-_BOOKED_COLUMNS: Final = (
-    "site, account, meter, partition, source, accepted, rollovers, finals, consumed, deducted, moment, register, input,"
-    " posting_offset, balance"
-)
-_BY_MONTH: Final = f"""
-SELECT {_BOOKED_COLUMNS}, booked_month >= toDate(%(first_day)s) AS asked
-FROM readings_by_month WHERE {{site}} AND booked_month < toDate(%(month_end)s)
+# Whole months from the sums by month; where the period begins or ends amid one, its days from the sums by day. The
+# expressions are those of the projections (infra/clickhouse/migrations/0014_stored_days.sql), which are summed up
+# straight to before the period and in it: by way of the views a group of a month each would be made first.
+_INPUT: Final = "bitShiftLeft(toUInt128(offset), 32) + line"
+_ACCEPTED: Final = f"bitAnd(flags, {UNACCEPTED:d}) = 0"
+_MOMENT: Final = f"2 * toUnixTimestamp64Milli(read_at) + (bitAnd(flags, {Flag.FINAL:d}) != 0)"
+_BOOKED: Final = f"""
+SELECT site, account, meter, partition, source, {{time}} >= toDate(%(first_day)s) AS asked,
+    countIf({_ACCEPTED}) AS accepted,
+    countIf(bitAnd(flags, {Flag.ROLLOVER:d}) != 0) AS rollovers,
+    countIf(bitAnd(flags, {Flag.FINAL:d}) != 0) AS finals,
+    sum(toInt128(consumption_milli)) AS consumed,
+    sum(toInt128(amount_nano)) AS deducted,
+    maxIf({_MOMENT}, {_ACCEPTED}) AS moment,
+    argMaxIf(register_milli, {_MOMENT}, {_ACCEPTED}) AS register,
+    max({_INPUT}) AS input,
+    argMax(posting_offset, {_INPUT}) AS last_posting,
+    argMax(balance_nano, {_INPUT}) AS balance
+FROM readings WHERE {{{{site}}}} AND {{time}} < toDate(%({{end}})s) AND {{more}}
+GROUP BY site, account, meter, partition, source, asked
 """
-_BY_DAY: Final = f"""
-UNION ALL
-SELECT {_BOOKED_COLUMNS}, booked_day >= toDate(%(first_day)s) AS asked
-FROM readings_by_day WHERE {{site}} AND booked_day >= toDate(%(month_end)s) AND booked_day < toDate(%(end_day)s)
-"""
+_BY_MONTH: Final = _BOOKED.format(time="toStartOfMonth(at, 'Asia/Shanghai')", end="month_end", more="1")
+_DAY: Final = "toDate(at, 'Asia/Shanghai')"
+_BY_DAY: Final = "UNION ALL" + _BOOKED.format(time=_DAY, end="end_day", more=f"{_DAY} >= toDate(%(month_end)s)")
 
 # The order of the ledger's work, as in the view `movements`; `input` is 2^32 offset + line.
 _PLACE: Final = """
@@ -82,7 +96,7 @@ LEFT JOIN
     FROM
     (
         SELECT toString(site) AS site, toString(account) AS account, 'deduction' AS kind, -deducted AS amount, balance,
-            asked, partition, source, input, toUInt32(0) AS nth, posting_offset
+            asked, partition, source, input, toUInt32(0) AS nth, last_posting AS posting_offset
         FROM ({{booked}})
         UNION ALL
         SELECT toString(site), toString(account), toString(kind), toInt128(amount_nano), balance_nano, at >= %(first)s,
@@ -136,9 +150,9 @@ def energy_and_finance(question: Question) -> pd.DataFrame:
         meter = _meter_row(*row)
         meters[meter["site"], meter["account"]].append(meter)
     rows: list[dict[str, Any]] = []
-    for site in sorted({site for site, _ in accounts}):
+    for site, keys in groupby(sorted(accounts), key=itemgetter(0)):
         of_site: list[dict[str, Any]] = []
-        for key in sorted(key for key in accounts if key[0] == site):
+        for key in keys:
             account = _account_row(key, accounts[key], meters[key])
             _check_account(account, meters[key])
             of_site.append(account)

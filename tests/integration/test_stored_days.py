@@ -2,12 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from clickhouse_driver import Client
 
+from analytics.period import Period
+from analytics.question import Question
+from analytics.reports.energy_finance import energy_and_finance
 from infra.clickhouse.migrate import MIGRATIONS, migrate
 from sinks.clickhouse.columns import table_rows
 from sinks.clickhouse.writer import ClickHouseStore
@@ -90,6 +94,25 @@ def test_sums_are_those_of_the_rows_before_and_after_merges(client: Any) -> None
     client.execute("OPTIMIZE TABLE readings FINAL")
     check(client)
     check_plainly(client)
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        Period(date(2026, 1, 1), date(2026, 2, 1)),
+        Period(date(2025, 12, 1), date(2026, 3, 1)),
+        Period(date(2026, 1, 5), date(2026, 1, 6)),
+        Period(date(2026, 1, 6), date(2026, 2, 3)),
+    ],
+    ids=lambda period: f"{period.first}-{period.end}",
+)
+def test_energy_and_finance_reads_the_sums(client: Any, period: Period) -> None:
+    frames = []
+    for settings in (STORED, FROM_ROWS):
+        client.settings = dict(settings)
+        frames.append(energy_and_finance(Question(client, period)))
+    assert frames[0].equals(frames[1])
+    assert len(frames[0]) > 20
 
 
 def test_an_insert_that_is_repeated_under_its_token_changes_no_sum(
