@@ -38,7 +38,7 @@ def report_command(
     written = written or _format_of(out)
     if written is Format.XLSX and out is None:
         raise typer.BadParameter("xlsx needs --out FILE", param_hint="--format")
-    period = Period(_day(first, "--from"), _day(end, "--to"))
+    period = Period(day_of(first, "--from"), day_of(end, "--to"))
     with connected(Settings()) as client:
         frame = report.make(Question(client, period, site, statement=statement, meters=meters))
     try:
@@ -73,7 +73,8 @@ def _format_of(out: Path | None) -> Format:
     return Format(ending) if ending in set(Format) else Format.TABLE
 
 
-def _day(text: str, option: str) -> date:
+def day_of(text: str, option: str) -> date:
+    """The local day that an option names."""
     try:
         return date.fromisoformat(text)
     except ValueError:

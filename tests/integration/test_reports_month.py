@@ -22,6 +22,7 @@ from analytics.reports.arrears import arrears
 from analytics.reports.arrears import printed as printed_arrears
 from analytics.reports.collections import collections
 from analytics.reports.energy_finance import energy_and_finance
+from analytics.reports.energy_finance import printed as printed_energy_and_finance
 from analytics.reports.events import alarms, commands
 from analytics.reports.losses import losses
 from analytics.reports.rounds import completeness, silent
@@ -31,7 +32,8 @@ from analytics.reports.theft import theft
 from analytics.reports.usage import ranking
 from analytics.show.writers import as_csv, as_json, as_table, write_xlsx
 from infra.cli.app import app
-from streams.core.outcome import Supply
+from streams.core.outcome import Position, Source, Supply
+from streams.core.site import SiteLedger
 from tests import reckoning
 from tests.group_history import BEGIN, DAYS, LATE_DAYS, SILENT_DAY, THEFT_DAY, group_history
 from tests.integration.clickhouse_places import own_database
@@ -311,6 +313,65 @@ def test_the_thief_is_suspected_and_nobody_else(world: World, wired: bool) -> No
     expected = [reckoned["S1-THEFT", base + row["day"].day][0] for row in seen]
     assert [row["consumption_milli"] for row in seen] == expected
     assert len(rows(frame, level="evidence", sign="backwards")) == 5
+
+
+SHARE = ("share", "A-HOUSE", "--site", "S1", "--from", "2026-03-01", "--to", "2026-04-01")
+
+
+def test_a_public_meter_is_shared_by_consumption(world: World) -> None:
+    """What is printed is an order that the ledger takes, and it moves what the report says that the month cost."""
+    done = sluice(world, *SHARE, "--except", "A-S1-THEFT")
+    assert done.exit_code == 0, done.output
+    order = json.loads(done.stdout)
+    (house,) = rows(
+        printed_energy_and_finance(energy_and_finance(world.ask(site="S1"))), account="A-HOUSE", level="account"
+    )
+    assert order["amount"] == f"{house['deducted_cents'] // 100}.{house['deducted_cents'] % 100:02d}"
+    used = {
+        row["account"]: row["electricity_milli"]
+        for row in rows(energy_and_finance(world.ask(site="S1")), level="account")
+        if row["electricity_milli"] and row["account"] not in ("A-HOUSE", "A-S1-THEFT")
+    }
+    assert {account: round(float(weight) * 1000) for account, weight in order["weights"].items()} == used
+    ledger = SiteLedger("S1")
+    for account in ("A-HOUSE", *used):
+        ledger.take_order({"order": "open_account", "account": account}, at=0, position=Position(Source.ORDERS, 0))
+    ledger.take_order(order, at=0, position=Position(Source.ORDERS, 1))
+    outcome = ledger.settle()
+    assert outcome.refusals == ()
+    assert outcome.entries[0].amount == house["deducted_cents"] * 10**7
+    assert sum(entry.amount for entry in outcome.entries) == 0
+
+
+def test_a_public_meter_is_shared_by_area(world: World, tmp_path: Path) -> None:
+    areas = tmp_path / "areas.csv"
+    areas.write_text("account,weight\nA-S1-SHOP2,35.5\nA-S1-SHOP3,20\n")
+    order = json.loads(sluice(world, *SHARE, "--by", "area", "--weights", str(areas)).stdout)
+    assert (order["weights"], order["by"]) == ({"A-S1-SHOP2": "35.5", "A-S1-SHOP3": "20"}, "area")
+    assert order["order_id"] == "share:A-HOUSE:2026-03-01:2026-04-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("account,weight\nA-S1-SHOP2,x\n", "line 2: weight 'x'"),
+        ("account,weight\nA-S1-SHOP2,1\nA-S1-SHOP2,1\n", "line 3: A-S1-SHOP2 stands twice"),
+        ("account\nA-S1-SHOP2\n", "no column weight"),
+        ("account,weight\nNOBODY,1\n", "has no account 'NOBODY'"),
+        ("account,weight\n", "no other account"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_told(world: World, tmp_path: Path, text: str, said: str) -> None:
+    areas = tmp_path / "areas.csv"
+    areas.write_text(text)
+    done = sluice(world, *SHARE, "--by", "area", "--weights", str(areas))
+    assert isinstance(done.exception, AnalyticsError)
+    assert said in str(done.exception)
+
+
+def test_a_period_that_is_not_over_is_not_shared(world: World) -> None:
+    done = sluice(world, *SHARE[:-1], "2999-01-01")
+    assert "is not over" in str(done.exception)
 
 
 def sluice(world: World, *arguments: str) -> Result:
