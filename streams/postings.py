@@ -19,8 +19,8 @@ that no site could read has one record without a site ("").
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -46,8 +46,10 @@ PART_READINGS: Final = 32_768
 """The most readings in one record."""
 PART_BYTES: Final = 4 << 20
 """Readings and pieces of one record stay below this, whatever the number of pieces a reading has."""
-PART_ITEMS: Final = 16_384
-"""The most items of one list (entries, commands, registry rows, ...) in one record."""
+LIST_BYTES: Final = 1 << 20
+"""Items of one list (entries, commands, registry rows, ...) in one record stay below this, or are one item."""
+FEW_ITEMS: Final = 32
+"""So many items of a list are never cut: their texts have their limits."""
 
 _HEAD = struct.Struct("<2sBI")
 
@@ -109,7 +111,7 @@ class Header(msgspec.Struct, frozen=True):
     versions: tuple[VersionTaken, ...]
 
 
-_encode_header = msgspec.msgpack.Encoder().encode
+_encode_header = _encode_item = msgspec.msgpack.Encoder().encode
 _decode_header = msgspec.msgpack.Decoder(Header).decode
 
 _REGISTRY: Final = ("accounts", "meters", "versions")
@@ -193,27 +195,24 @@ def cut_postings(postings: Postings) -> Iterator[Postings]:
     needs them: where they fill several parts, these go first.
     """
     outcome = postings.outcome
-    registry = _slices(max(len(getattr(outcome, name)) for name in _REGISTRY))
-    events = _slices(max(len(getattr(outcome, name)) for name in _EVENTS))
+    registry = {name: _cut_list(getattr(outcome, name)) for name in _REGISTRY}
+    events = {name: _cut_list(getattr(outcome, name)) for name in _EVENTS}
     rows = _row_ranges(outcome)
-    if len(registry) == len(events) == len(rows) == 1:
+    registry_parts = max(map(len, registry.values()))
+    if registry_parts == max(map(len, events.values())) == len(rows) == 1:
         yield postings
         return
-    lead = len(registry) - 1
-    empty = Outcome()
-    cuts: list[Outcome] = [
-        replace(empty, **{name: getattr(outcome, name)[piece] for name in _REGISTRY}) for piece in registry
-    ]
-    for body, (event, row) in enumerate(zip_longest(events, rows), start=lead):
-        if body >= len(cuts):
-            cuts.append(empty)
-        if event is not None:
-            cuts[body] = replace(cuts[body], **{name: getattr(outcome, name)[event] for name in _EVENTS})
-        if row is not None:
-            readings, pieces = _rows_between(outcome, *row)
-            cuts[body] = replace(cuts[body], readings=readings, pieces=pieces)
-    for part, cut in enumerate(cuts):
-        yield replace(postings, outcome=cut, part=part, parts=len(cuts))
+    # The last of the registry's parts has the first of all else.
+    lead = registry_parts - 1
+    parts = lead + max(len(rows), *map(len, events.values()))
+    for part in range(parts):
+        lists: dict[str, Any] = {name: _at(cuts, part) for name, cuts in registry.items()}
+        lists |= {name: _at(cuts, part - lead) for name, cuts in events.items()}
+        cut = Outcome(**lists)
+        if 0 <= part - lead < len(rows):
+            readings, pieces = _rows_between(outcome, *rows[part - lead])
+            cut = replace(cut, readings=readings, pieces=pieces)
+        yield replace(postings, outcome=cut, part=part, parts=parts)
 
 
 def _rows(array: NDArray[np.void], dtype: np.dtype[np.void]) -> memoryview:
@@ -222,9 +221,19 @@ def _rows(array: NDArray[np.void], dtype: np.dtype[np.void]) -> memoryview:
     return np.ascontiguousarray(array).view(np.uint8).data
 
 
-def _slices(length: int) -> list[slice]:
-    """Slices of at most `PART_ITEMS`; at least one."""
-    return [slice(start, start + PART_ITEMS) for start in range(0, max(length, 1), PART_ITEMS)]
+def _cut_list(items: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """A list cut where it reaches `LIST_BYTES`; at least one, which may be empty."""
+    if len(items) <= FEW_ITEMS:
+        return [items]
+    ends = np.cumsum([len(_encode_item(item)) for item in items])
+    # A boundary behind each item with which the list comes into a further stretch of the size.
+    stretches = ends // LIST_BYTES
+    starts = [0, *(np.flatnonzero(np.diff(stretches)) + 1).tolist(), len(items)]
+    return [items[start:end] for start, end in pairwise(starts)]
+
+
+def _at(cuts: list[tuple[Any, ...]], part: int) -> tuple[Any, ...]:
+    return cuts[part] if 0 <= part < len(cuts) else ()
 
 
 def _row_ranges(outcome: Outcome) -> list[tuple[int, int]]:

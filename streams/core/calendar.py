@@ -54,6 +54,10 @@ class Calendar:
         """Those of some days that would have another type than they have now."""
         return [day for day, day_type in days.items() if self.type_of(day) != day_type]
 
+    def count_with(self, days: Mapping[int, DayType]) -> int:
+        """How many days would have been named, with some more."""
+        return len(self._types.keys() | days.keys())
+
     def name(self, days: Mapping[int, DayType]) -> None:
         """Take days in, over what was said of them before."""
         for day, day_type in days.items():

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from streams.core.told import COUNT_LIMIT
+
+UNSETTLED_MAX = 100
+"""The most unsettled sales of a meter: all are in one page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sale:
@@ -50,6 +55,11 @@ class Credit:
     def pending(self) -> int:
         """Nano-yuan of all unsettled sales."""
         return sum(sale.amount for sale in self.sales)
+
+    @property
+    def takes_another(self) -> bool:
+        """Whether one more sale may wait, and the meter could count it after those before it."""
+        return len(self.sales) < UNSETTLED_MAX and self.count + len(self.sales) + 1 < COUNT_LIMIT
 
     def taken_at(self, count: int) -> Sale | None:
         """The sale that the meter has taken if it tells this count now: grown by exactly one, to what was expected."""

@@ -17,8 +17,6 @@ SINGLE_MAX = 31
 one: what a line can cause is bounded by the fees of its site."""
 AHEAD_MAX = 100
 """The most rates of a fee that begin later than now: its page must stay small."""
-_DATE = slice(0, 10)
-_MONTH = slice(0, 7)
 
 
 class Rate(NamedTuple):
@@ -205,4 +203,4 @@ def schedule_of(record: dict[str, Any]) -> Schedule:
 
 def _order_id(fee: str, rate: Rate, number: int) -> str:
     day = format_day(day_of(rate.due(number)))
-    return f"fee:{fee}:{day[_DATE if rate.period == 'day' else _MONTH]}"
+    return f"fee:{fee}:{day if rate.period == 'day' else day.removesuffix('-01')}"

@@ -132,6 +132,9 @@ def take_common(
         before = balance[account]
         if abs(before) >= BALANCE_NARROW or before - amount <= alert[account]:
             return line, written, False
+        if place.month != setup["month"][number] and _MONTHS[place.month - _FIRST_MONTH] > now:
+            # Its clock is ahead over a month's end: a meter that takes its seat now begins in this month (P17).
+            return line, written, False
         # From here on the line is taken.
         clock = now
         if newer:

@@ -20,21 +20,27 @@ FAR_AHEAD_MS = 1 << 61
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_FIRST_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LAST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _RANGE = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)")
 
 
 def parse_time(text: str) -> int | None:
     """Milliseconds since 1970 UTC of an ISO 8601 time with offset (P3); None where the text is no such time.
 
+    Local years are 1 to 9999, so that every time that is read can be written.
+
     >>> parse_time("1970-01-01T08:00:00.5+08:00"), parse_time("2026-02-30T00:00:00Z")
     (500, None)
+    >>> parse_time("9999-12-31T16:00:00Z")
     """
     if _TIME.fullmatch(text) is None:
         return None
     try:
-        return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+        at = (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return None
+    return at if _FIRST_MS <= at + OFFSET_MS <= _LAST_MS else None
 
 
 def format_time(at: int) -> str:

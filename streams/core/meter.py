@@ -72,10 +72,13 @@ class Care(IntFlag):
     """It holds its credit itself, which its readings tell of."""
     BANDS = 16
     """It has band registers, which its readings tell of."""
+    BEHIND = 32
+    """Its seat was priced into a later month than the site's, by a clock that was ahead: positions of earlier months
+    are kept until the site is there, since a meter that takes the seat before begins in the site's month."""
 
 
 # The same as plain numbers: a flag's own operators cost more than judging a reading.
-_CLOSED, _HELD, _PARTS, _CREDIT, _BANDS = (int(care) for care in Care)
+_CLOSED, _HELD, _PARTS, _CREDIT, _BANDS, _BEHIND = (int(care) for care in Care)
 
 
 class Kind(IntEnum):
@@ -215,7 +218,7 @@ class Meters:
         setup = _SetupRow._make(self.setup.rows[number].item())
         register, read_at, total = self.hot.rows[number].item()
         info, care = self.infos[number], setup.care
-        if info.parts:
+        if info.months:
             positions = Positions(dict(info.months), dict(info.years), total)
         else:
             month = setup.month
@@ -237,18 +240,19 @@ class Meters:
             bands=info.bands,
         )
 
-    def store(self, meter: Meter) -> None:
-        """Write the slow path's changes back: readings, held, positions, parts, closed."""
+    def store(self, meter: Meter, *, at: int) -> None:
+        """Write the slow path's changes back, at the site's time: readings, held, positions, parts, closed."""
         number, info = meter.number, self.infos[meter.number]
         positions = meter.positions
         self.hot.rows[number] = (meter.register, meter.read_at, positions.total)
         self.hot.touch(number)
         month = max(positions.months)
+        behind = month_of(min(at, meter.read_at)) < month
         held_register, held_at = meter.held or (0, 0)
         row = self.setup.rows[number]
         was = _SetupRow._make(row.item())
         care = _CLOSED * meter.closed | _HELD * (meter.held is not None) | _PARTS * bool(meter.parts)
-        care |= was.care & _CREDIT | _BANDS * (meter.bands is not None)
+        care |= was.care & _CREDIT | _BANDS * (meter.bands is not None) | _BEHIND * behind
         now = was._replace(
             care=care,
             held_register=held_register,
@@ -260,8 +264,8 @@ class Meters:
         if now != was:
             self.setup.rows[number] = now
             self.setup.touch(number)
-        if meter.parts or info.parts:
-            info.keep(meter.parts, positions.months, positions.years)
+        if meter.parts or behind or info.months:
+            info.keep(meter.parts, positions.months, positions.years, all_positions=bool(meter.parts) or behind)
             self.dirty_infos.add(number)
         if meter.bands != info.bands:
             info.bands = meter.bands

@@ -22,16 +22,19 @@ class MeterInfo:
     written: int = 0
     """How many of the parts, from the first on, stand in pages as they are."""
     months: dict[int, int] = field(default_factory=dict)
-    """Only while there are parts: a part priced late takes the position of its own month."""
+    """Only while one of them can be asked for: a part priced late takes the position of its own month, and so does
+    what is consumed before the month that the seat was priced into (`Care.BEHIND`)."""
     years: dict[int, int] = field(default_factory=dict)
     bands: BandRegisters | None = None
 
-    def keep(self, parts: tuple[Part, ...], months: dict[int, int], years: dict[int, int]) -> None:
-        """Take over what is unpriced now, and the positions that it needs."""
+    def keep(
+        self, parts: tuple[Part, ...], months: dict[int, int], years: dict[int, int], *, all_positions: bool
+    ) -> None:
+        """Take over what is unpriced now, and the positions where more than the latest is needed."""
         same = min(self.written, len(parts))
         self.written = same if parts[:same] == self.parts[:same] else 0
         self.parts = parts
-        self.months, self.years = (dict(months), dict(years)) if parts else ({}, {})
+        self.months, self.years = (dict(months), dict(years)) if all_positions else ({}, {})
 
 
 def info_record(info: MeterInfo) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
     line.touch(account)
     for meter, final, judgement in judged:
         meter.closed = True
-        books.meters.store(meter)
+        books.meters.store(meter, at=line.at)
         write_down(line, meter, judgement, register=final, read_at=meter.read_at)
     balance = books.accounts.balance(account)
     if balance > 0:

@@ -91,8 +91,6 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
         or not _may_have(order.band_registers, kind, digits)
     ):
         return line.refuse("invalid", order.meter)
-    if books.meters.routes.number_at(gateway, address) not in (-1, number):
-        return line.refuse("conflict", order.meter)
     old = books.meters.load(number)
     kept_until = books.tariffs.priced_until.copy()
     judgement = judge_final(
@@ -105,6 +103,8 @@ def replace_meter(line: Line, order: ReplaceMeter) -> None:
     reason = "invalid"
     if judgement is not None and line.fits(old.account, -judgement.amount):
         reason = reopening_refused(books, order, number, due=judgement.amount)
+    if reason != "invalid" and books.meters.routes.number_at(gateway, address) not in (-1, number):
+        reason = "conflict"
     if judgement is None or reason:
         books.tariffs.priced_until = kept_until
         return line.refuse(reason, order.meter)
@@ -149,9 +149,9 @@ def _put_in_seat(
     _begin(line, number, account=old.account, register=register, replaces=old.number)
     new = meters.load(number)
     new.positions = copy_of(old).positions
-    meters.store(new)
+    meters.store(new, at=line.at)
     old.closed = True
-    meters.store(old)
+    meters.store(old, at=line.at)
     meters.note_tariff(number)
 
 

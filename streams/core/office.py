@@ -32,6 +32,10 @@ from streams.core.outcome import AccountOpened, VersionTaken
 from streams.core.posting import plan_fits, plan_kept_parts, post_plan
 from streams.core.tariff import Tariff, TariffVersion, check_version
 
+TARIFFS_MAX = 1_000
+DAYS_MAX = 40_000
+"""The most tariffs and named days of a site: they are in one page, with the names of the tariffs."""
+
 
 def carry_out(line: Line, order: Order) -> None:
     """Take an order or refuse it."""
@@ -44,7 +48,7 @@ def set_tariff(line: Line, order: SetTariff) -> None:
     number = tariffs.by_name.get(order.tariff, len(tariffs))
     known = tariffs[number] if number < len(tariffs) else None
     version = check_version(order, number=tariffs.versions, tariff=number)
-    if version is None or (known is not None and known.unit != order.unit):
+    if version is None or number >= TARIFFS_MAX or (known is not None and known.unit != order.unit):
         return line.refuse("invalid", order.tariff)
     if order.starts_at < int(tariffs.priced_until[number]) and known is not None:
         return line.refuse("retroactive", order.tariff)
@@ -69,7 +73,7 @@ def set_calendar(line: Line, order: SetCalendar) -> None:
     """Give local days types of their own."""
     books, tariffs = line.books, line.books.tariffs
     days = {day: DayType(DAY_TYPES.index(day_type)) for day, day_type in order.days}
-    if not days:
+    if not days or tariffs.calendar.count_with(days) > DAYS_MAX:
         return line.refuse("invalid")
     changed = tariffs.calendar.changes(days)
     if changed and day_start(min(changed)) < tariffs.priced_by_day_type():

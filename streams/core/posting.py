@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streams.core.books import Books
 from streams.core.consumption import Judgement, Piece, judge_reading, price_part
 from streams.core.crediting import mirror
+from streams.core.kept import Part
 from streams.core.line import Line
 from streams.core.meter import Meter
 from streams.core.outcome import NO_CELL, NO_VERSION, PIECE, READING, Flag, Supply
@@ -42,7 +43,7 @@ def take_reading(
         books.tariffs.priced_until = priced_until
     if reason:
         return line.refuse(reason, books.meters.infos[number].meter)
-    books.meters.store(meter)
+    books.meters.store(meter, at=line.at)
     write_down(line, meter, judgement, register=register, read_at=read_at, supply=supply)
     if judgement.newer:
         line.report(number, supply)
@@ -114,10 +115,13 @@ def plan_kept_parts(books: Books, tariff: int, *, meter: int | None = None) -> l
     Args:
         tariff: The one that has a new version; with `meter` the one that this meter was given.
 
-    Meters come by number, so a replaced one before those that took its seat: its parts are the earlier ones.
+    The order is that of the intervals that the parts are of. A part counts for the meters that took its meter's seat;
+    an interval of theirs that begins earlier, because the clock of the replaced meter was ahead, is priced before it.
     """
     meters = books.meters
     touched: dict[int, LatePricing] = {}
+    kept: list[tuple[int, Part]] = []
+    followers: dict[int, list[Meter]] = {}
 
     def late(number: int) -> LatePricing:
         return touched.setdefault(number, LatePricing(meters.load(number), []))
@@ -128,14 +132,15 @@ def plan_kept_parts(books: Books, tariff: int, *, meter: int | None = None) -> l
             continue
         if all(assigned != tariff for _, assigned in info.assignments):
             continue
-        of_meter, pieces = late(number).meter, late(number).pieces
-        followers = [late(follower).meter for follower in meters.followers(number)]
-        parts, of_meter.parts = of_meter.parts, ()
-        for part in parts:
-            priced, kept = price_part(of_meter, books.tariffs, part, followers)
-            of_meter.parts += tuple(kept)
-            pieces += [piece for piece in priced if piece.quantity]
-    return list(touched.values())
+        kept += [(number, part) for part in info.parts]
+        late(number).meter.parts = ()
+        followers[number] = [late(follower).meter for follower in meters.followers(number)]
+    for number, part in sorted(kept, key=lambda each: each[1].t0):
+        of_meter = late(number).meter
+        priced, still_kept = price_part(of_meter, books.tariffs, part, followers[number])
+        of_meter.parts += tuple(still_kept)
+        late(number).pieces.extend(piece for piece in priced if piece.quantity)
+    return [touched[number] for number in sorted(touched)]
 
 
 def plan_fits(line: Line, plan: Sequence[LatePricing]) -> bool:
@@ -151,7 +156,7 @@ def post_plan(line: Line, plan: Sequence[LatePricing]) -> None:
     """Carry a plan out: store the meters, deduct, give out rows flagged `PRICED_LATE`."""
     for late in plan:
         meter = late.meter
-        line.books.meters.store(meter)
+        line.books.meters.store(meter, at=line.at)
         if late.pieces:
             judgement = Judgement(flags=Flag.PRICED_LATE, pieces=late.pieces)
             write_down(line, meter, judgement, register=meter.register, read_at=meter.read_at)

@@ -30,7 +30,7 @@ def sell(line: Line, order: Sell) -> None:
         return line.refuse("invalid", order.meter)
     fee = books.accounts.policies[account].service_fee_on(amount)
     sale = Sale(order.order_id, amount, order.channel or "", order.operator or "", fee)
-    if not sale.credit:
+    if not sale.credit or not credit.takes_another:
         return line.refuse("invalid", order.meter)
     credit = replace(credit, sales=(*credit.sales, sale))
     books.credits.put(number, send_first(line, number, credit) if len(credit.sales) == 1 else credit)

@@ -73,7 +73,8 @@ def world(clickhouse: str) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         # Batches in many parts, where an entry may lie behind readings that the ledger took after it.
         patch.setattr("streams.postings.PART_READINGS", 2)
-        patch.setattr("streams.postings.PART_ITEMS", 1)
+        patch.setattr("streams.postings.FEW_ITEMS", 0)
+        patch.setattr("streams.postings.LIST_BYTES", 1)
         for seed in SEEDS_IN_PARTS:
             history.take(3, lines_of(generate(seed), prefix=f"{seed}-"), size=40)
     with own_database(clickhouse, "audit") as url:

@@ -56,7 +56,8 @@ def history() -> History:
         history.take(seed % 2, lines_of(draw(seed).lines, prefix=f"{seed}-"), size=15)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("streams.postings.PART_READINGS", 2)
-        patch.setattr("streams.postings.PART_ITEMS", 1)
+        patch.setattr("streams.postings.FEW_ITEMS", 0)
+        patch.setattr("streams.postings.LIST_BYTES", 1)
         history.take(2, lines_of(draw(400).lines, prefix="400-"), size=30)
     return history
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.model import draw_accounts, draw_bands, draw_credit
+from tests.model import draw_accounts, draw_bands, draw_credit, draw_tariffs
 from tests.model.draw_tariffs import KWH_TARIFFS, M3_TARIFFS
 from tests.model.meter import Meter
 from tests.model.tariff import cycle_keys
-from tests.model.texts import DAY, HOUR, MINUTE, midnight
+from tests.model.texts import DAY, HOUR, MINUTE, SECOND, ZONE_OFFSET, local, midnight
 
 if TYPE_CHECKING:
     from tests.model.generator import World
@@ -111,9 +111,26 @@ def control(world: World) -> None:
     world.write({"order": "control", "meter": some_meter_id(world), "action": action})
 
 
-def replace_meter(world: World) -> None:
-    """A new device in the place of another, mostly with a final that is right."""
+def replace_ahead_of_the_month(world: World) -> None:
+    """A meter whose clock is ahead is read into the next month and replaced before that begins; readings follow."""
+    now = world.now
+    begins = now - now % MINUTE
+    while local(begins).day != 1 or (begins + ZONE_OFFSET) % DAY or begins <= now:
+        begins = midnight(begins) + DAY
+    world.clocks[world.site_id] = begins - world.luck.choice((1, MINUTE, 5 * MINUTE, 10 * MINUTE))
     meter_id = some_meter_id(world)
+    reading(world, meter_id, read_at=begins + world.luck.choice((-1, 0, 1, MINUTE, 5 * MINUTE)))
+    if world.chance(0.3):
+        draw_tariffs.set_tariff(world)
+    replace_meter(world, meter_id)
+    for _ in range(world.luck.choice((1, 2, 3))):
+        world.clocks[world.site_id] += world.luck.choice((0, 1, SECOND, MINUTE, 5 * MINUTE))
+        reading(world, list(world.site.meters or ["M0"])[-1])
+
+
+def replace_meter(world: World, meter_id: str = "") -> None:
+    """A new device in the place of another, mostly with a final that is right."""
+    meter_id = meter_id or some_meter_id(world)
     meter = world.site.meters.get(meter_id)
     final = meter.register if meter else 0
     if world.chance(0.6):
@@ -139,10 +156,11 @@ def replace_meter(world: World) -> None:
     )
 
 
-def reading(world: World, meter_id: str) -> None:
+def reading(world: World, meter_id: str, read_at: int | None = None) -> None:
     """A reading of a meter; often at a time or a register at which a rule turns."""
     meter = world.site.meters.get(meter_id)
-    read_at = world.now if meter is None or world.chance(0.55) else _read_at(world, meter)
+    if read_at is None:
+        read_at = world.now if meter is None or world.chance(0.55) else _read_at(world, meter)
     shown = _register(world, meter, read_at) if meter else 1000
     register = world.write_decimal(shown)
     if world.chance(0.01):

@@ -177,8 +177,10 @@ def draw(seed: int) -> World:
             draw_tariffs.set_tariff(world)
         elif action < 0.885:
             draw_meters.assign_tariff(world)
-        elif action < 0.915:
+        elif action < 0.91:
             draw_meters.replace_meter(world)
+        elif action < 0.915:
+            draw_meters.replace_ahead_of_the_month(world)
         elif action < 0.935:
             draw_meters.install_meter(world)
         elif action < 0.945:

@@ -33,6 +33,10 @@ class Sales:
         account.refuse_unless_fits(account.pending + amount)
         sale = Sale(order, amount, account.effective_policy(of_site).service_fee_of(order.amount))
         refuse_if(sale.credit == 0, "invalid")
+        unsettled = [sale for sale in account.sales if sale.is_pending]
+        refuse_if(len(unsettled) == 100, "invalid")
+        assert meter.credit is not None
+        refuse_if(meter.credit.count + len(unsettled) + 1 > 999_999_999, "invalid")
         self.till.taken[order.order_id] = order
         account.sales.append(sale)
 

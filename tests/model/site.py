@@ -145,6 +145,7 @@ class Site:
     def _take_set_tariff(self, order: records.SetTariff) -> None:
         known = self.book.tariffs.get(order.tariff)
         version = build_version(order)
+        refuse_if(known is None and len(self.book.tariffs) == 1000, "invalid")
         refuse_if(known is not None and known.unit != order.unit, "invalid")
         refuse_if(version.start < self.priced_until.get(order.tariff, version.start), "retroactive")
         tariff = (known or Tariff(order.unit, ())).with_version(version)
@@ -153,6 +154,7 @@ class Site:
     def _take_set_calendar(self, order: records.SetCalendar) -> None:
         refuse_if(not order.days, "invalid")
         calendar = self.book.calendar
+        refuse_if(len({**calendar, **order.days}) > 40_000, "invalid")
         for day, day_type in order.days.items():
             usual = "workday" if day.isoweekday() <= 5 else "weekend"
             begins = parse_time(f"{day.isoformat()}T00:00:00+08:00")

@@ -14,6 +14,7 @@ from streams.core.told import BANDS_MAX, UNTOLD
 
 HOUR_MS = 3_600_000
 BEGIN_MS = parse_time("2026-01-30T20:00:00+08:00") or 0
+FEBRUARY_MS = parse_time("2026-02-01T00:00:00+08:00") or 0
 
 
 def set_tariff(random_: random.Random, tariff: str, starts_at: str) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
         if kind < 0.03:
             read_at -= 5 * HOUR_MS
         elif kind < 0.05:
-            read_at += HOUR_MS
+            read_at += random_.choice([HOUR_MS, 600_000, 600_000])
         register = registers[meter]
         if kind > 0.97:
             register -= random_.randint(1, 10_000)

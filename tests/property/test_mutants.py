@@ -23,7 +23,11 @@ PROPERTIES = """
 import sys
 from tests.property import test_core_properties as core, test_fold_equals_plain as fold
 for run in range(16):
-    for prove in (fold.test_compiled_fold_equals_plain_rules, core.test_an_amount_is_the_price_of_what_was_consumed):
+    for prove in (
+        fold.test_compiled_fold_equals_plain_rules,
+        fold.test_a_clock_ahead_over_a_months_end_equals_plain_rules,
+        core.test_an_amount_is_the_price_of_what_was_consumed,
+    ):
         try:
             prove(run)
         except AssertionError as error:
@@ -74,6 +78,10 @@ MUTANTS = [
             ("consumption.py", "inside = min(end, limit) - position", "inside = end - position"),
             ("kernel.py", "inside = min(quantity, prices.upper[row, tier] - position)", "inside = quantity"),
         ),
+    ),
+    Mutant(
+        "only the latest month is kept",
+        (("meter.py", "behind = month_of(min(at, meter.read_at)) < month", "behind = False"),),
     ),
     Mutant("rollover taken for backwards", (("bandregisters.py", "10 * register <= wrap", "False"),)),
     Mutant(
@@ -181,6 +189,11 @@ MUTANTS = [
         PROPERTIES,
     ),
     Mutant("compiled: month not begun", (("kernel.py", "month, month_base = now, priced", "month = now"),), PROPERTIES),
+    Mutant(
+        "compiled: only the latest month is kept",
+        (("kernel.py", "_MONTHS[place.month - _FIRST_MONTH] > now", "False"),),
+        PROPERTIES,
+    ),
     Mutant("compiled: a cut passed over", (("kernel.py", "or before - amount <= alert[account]", ""),), PROPERTIES),
     Mutant(
         "compiled: no limit of plausibility",

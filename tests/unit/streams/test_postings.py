@@ -187,7 +187,8 @@ def test_a_changed_byte_never_raises_anything_else(index: int, change: int) -> N
 def test_parts_join_to_the_whole(data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as limits:
         limits.setattr(module, "PART_READINGS", data.draw(st.integers(1, 4)))
-        limits.setattr(module, "PART_ITEMS", data.draw(st.integers(1, 2)))
+        limits.setattr(module, "FEW_ITEMS", data.draw(st.integers(0, 1)))
+        limits.setattr(module, "LIST_BYTES", data.draw(st.integers(1, 200)))
         limits.setattr(module, "PART_BYTES", data.draw(st.integers(50, 400)))
         outcome = data.draw(outcomes)
         pieces = outcome.pieces[: 5 if len(outcome.readings) else 0]
@@ -219,10 +220,22 @@ def test_parts_join_to_the_whole(data: st.DataObject) -> None:
 
 def test_registry_that_fills_parts_goes_before_the_readings() -> None:
     position = Position(Source.ORDERS, 0)
-    accounts = tuple(AccountOpened(position, 0, n, str(n)) for n in range(module.PART_ITEMS + 1))
+    accounts = tuple(AccountOpened(position, 0, n, "A" * 1_000) for n in range(1_500))
     parts = list(cut_postings(example(Outcome(readings=np.zeros(1, READING), accounts=accounts))))
     assert [len(part.outcome.readings) for part in parts] == [0, 1]
-    assert [len(part.outcome.accounts) for part in parts] == [module.PART_ITEMS, 1]
+    assert parts[0].outcome.accounts + parts[1].outcome.accounts == accounts
+
+
+def test_long_texts_make_no_record_larger_than_its_topic_takes() -> None:
+    text = "\N{CJK UNIFIED IDEOGRAPH-20000}" * 1_000
+    entry = Entry(Position(Source.ORDERS, 0), 0, 0, "share", 1, 1, text, text, text, text, text)
+    notice = Notice(Position(Source.ORDERS, 0), 0, 0, "cut")
+    whole = Outcome(entries=(entry,) * 300, notices=(notice,) * 40)
+    assert len(encode_postings(example(whole))) > 5 * module.LIST_BYTES
+    parts = list(cut_postings(example(whole)))
+    assert [len(encode_postings(part)) for part in parts if len(encode_postings(part)) > 1.5 * module.LIST_BYTES] == []
+    assert sum((part.outcome.entries for part in parts), ()) == whole.entries
+    assert [len(part.outcome.notices) for part in parts] == [40, *[0] * (len(parts) - 1)]
 
 
 def test_many_pieces_a_reading_cut_by_bytes() -> None:
