@@ -130,6 +130,9 @@ class SiteSummary:
         versions = {version.number: version for version in self.versions}
         for (meter, version, band, tier), quantity in self.cells.items():
             cells[meter].append((versions[version], band, tier, quantity))
+        flags: dict[int, dict[str, int]] = defaultdict(dict)
+        for (meter, name), count in self.flags.items():
+            flags[meter][name] = count
         output = {}
         for number, info in enumerate(meters.infos):
             priced = sum(quantity for *_, quantity in cells[number])
@@ -141,7 +144,7 @@ class SiteSummary:
                 **_by_cell(cells[number]),
                 "register": format_quantity(int(meters.hot.rows[number]["register"])),
                 "desired": "off" if meters.setup.rows[number]["off"] else "on",
-                "flags": {name: count for (meter, name), count in self.flags.items() if meter == number},
+                "flags": flags[number],
                 **_own_credit(ledger, number),
             }
         return output

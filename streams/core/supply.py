@@ -7,12 +7,15 @@ the last command is at least five minutes old.
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from streams.core.account import Accounts
 from streams.core.localtime import FAR_AHEAD_MS, MINUTE_MS, MINUTES_A_DAY, MinuteRange, minute_of_day
 from streams.core.meter import Action, Meters, Reason
 from streams.core.outcome import Command, Notice, Position, Supply
 
 REPEAT_AFTER_MS = 5 * 60_000
+_FEW = 16
 
 _NOTICES = {Action.CUT: "cut", Action.RESTORE: "restored"}
 
@@ -43,7 +46,7 @@ class Supplies:
         protected = must_off and policy.protects(minute_of_day(at))
         self._forget(account)
         setup = self._meters.setup.rows
-        for number in self._meters.seated(account):
+        for number in self._unlike(self._meters.seated(account), off=must_off):
             meter = setup[number]
             if must_off and not meter["off"] and not meter["retained"]:
                 if protected:
@@ -56,6 +59,15 @@ class Supplies:
         accounts.limits.rows[account]["calm"] = must_off
         accounts.watch(account)
         return switching
+
+    def _unlike(self, numbers: list[int], *, off: bool) -> list[int]:
+        """Those of many meters whose supply is not as wanted; all of a few, which are soon looked at one by one."""
+        if len(numbers) <= _FEW:
+            return numbers
+        seats = np.array(numbers)
+        # A microsecond for each meter of an account at each of its lines would be quadratic.
+        unlike: list[int] = seats[(self._meters.setup.rows["off"][seats] != 0) != off].tolist()
+        return unlike
 
     def recall(self) -> None:
         """Find again who waits and whose supply is settled, after pages were read back."""
