@@ -34,12 +34,13 @@ MISSING_THERE: Final = "missing_there"
 DIFFERENT: Final = "different"
 RESULTS: Final = (MATCHED, MISSING_HERE, MISSING_THERE, DIFFERENT)
 
-# A reversal is booked without a channel; its money goes back to where the recharge came from.
+# Money that came in: recharges, and sales into meters once these took them. A reversal is booked without a channel;
+# its money goes back to where the recharge came from.
 _BOOKED: Final = """
 SELECT toString(e.site), e.kind = 'reversal' ? r.channel : toString(e.channel) AS channel, toString(e.operator),
     toDate(e.at, 'Asia/Shanghai') AS day, e.order_id, toString(e.account), e.amount_nano,
     e.at >= %(first)s AND e.at < %(end)s AS asked
-FROM (SELECT * FROM entries WHERE {site} AND kind IN ('recharge', 'reversal')
+FROM (SELECT * FROM entries WHERE {site} AND kind IN ('recharge', 'reversal', 'sale')
     AND (at >= %(first)s AND at < %(end)s OR order_id IN %(ids)s)) AS e
 LEFT JOIN (SELECT site, order_id, toString(channel) AS channel FROM entries WHERE kind = 'recharge') AS r
     ON e.site = r.site AND e.of = r.order_id
@@ -49,7 +50,7 @@ ORDER BY e.site, day, channel, e.order_id
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A recharge, or a reversal with a negative amount."""
+    """A recharge, a sale that its meter took, or a reversal with a negative amount."""
 
     site: str
     channel: str
@@ -72,7 +73,7 @@ class Compared:
 
 
 def collections(question: Question) -> pd.DataFrame:
-    """Recharges and reversals of a period, counted and compared with the statement by their order ids.
+    """Recharges, sales and reversals of a period, counted and compared with the statement by their order ids.
 
     An order in the statement that was booked outside the period counts on the day on which it was booked. Orders of
     channels that the statement does not name are not compared.

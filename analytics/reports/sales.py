@@ -14,6 +14,7 @@ COLUMNS: Final = (
     "kind",
     "entries",
     "amount_nano",
+    "balance_nano",
     "booked_ms",
     "account",
     "order_id",
@@ -23,11 +24,12 @@ COLUMNS: Final = (
     "reason",
 )
 
+# Within a record orders (source 1) come before frames (0), as the ledger takes them.
 _ENTRIES: Final = """
-SELECT toString(site), toString(kind), amount_nano, toUnixTimestamp64Milli(at), toString(account), order_id, of,
-    toString(channel), toString(operator), reason
+SELECT toString(site), toString(kind), amount_nano, balance_nano, toUnixTimestamp64Milli(at), toString(account),
+    order_id, of, toString(channel), toString(operator), reason
 FROM entries WHERE {site} AND at >= %(first)s AND at < %(end)s
-ORDER BY site, posting_offset, source, offset, line, nth
+ORDER BY site, posting_offset, source = 0, offset, line, nth
 """
 
 
@@ -37,7 +39,7 @@ def sales(question: Question) -> pd.DataFrame:
     Returns:
         Columns `COLUMNS`. Level entry: a row for each, in the ledger's order; level site: number and sum by site and
         kind (as in `streams.core.outcome.Entry`); level group: by kind. Amounts are as they
-        change the balance.
+        change the balance, the balance is that after the entry.
     """
     rows: list[dict[str, Any]] = [
         {"level": "entry"} | dict(zip(("site", "kind", *COLUMNS[4:]), row, strict=True))
@@ -57,19 +59,22 @@ def sales(question: Question) -> pd.DataFrame:
 
 
 def printed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The report in whole cents; totals are sums of what is printed. Only the refund of a closing is ever rounded, as
-    in the energy-and-finance report."""
+    """The report in whole cents; totals are sums of what is printed.
+
+    An amount is printed as what it makes of the printed balance. That is the amount itself but where a balance is given
+    back or replaced to the nano-yuan: at a closing, or when a meter with credit of its own takes over.
+    """
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     site: dict[tuple[str, str], int] = defaultdict(int)
     group: dict[str, int] = defaultdict(int)
     for row in rows:
         if row["level"] == "entry":
-            # Rounded as money that goes out, halves up.
-            row["amount_cents"] = -cents(-row["amount_nano"])
+            row["balance_cents"] = cents(row["balance_nano"])
+            row["amount_cents"] = row["balance_cents"] - cents(row["balance_nano"] - row["amount_nano"])
             site[row["site"], row["kind"]] += row["amount_cents"]
             group[row["kind"]] += row["amount_cents"]
         else:
             of_site = row["level"] == "site"
             row["amount_cents"] = site[row["site"], row["kind"]] if of_site else group[row["kind"]]
     names = [name.replace("_nano", "_cents") for name in COLUMNS]
-    return exact_frame([[row[name] for name in names] for row in rows], names)
+    return exact_frame([[row.get(name) for name in names] for row in rows], names)

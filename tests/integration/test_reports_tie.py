@@ -11,7 +11,10 @@ from clickhouse_driver import Client
 from analytics.errors import TieError
 from analytics.period import Period, day_start_ms
 from analytics.question import Question
+from analytics.reports.collections import collections
 from analytics.reports.energy_finance import MONEY, energy_and_finance, printed
+from analytics.reports.sales import printed as printed_sales
+from analytics.reports.sales import sales
 from analytics.reports.usage import usage, usage_hours
 from tests import reckoning
 from tests.integration.clickhouse_places import own_database
@@ -109,6 +112,38 @@ def test_the_slow_model_agrees(world: World) -> None:
         assert used == {
             name: (nano(told["consumption"]) // 10**6, nano(told["amount"])) for name, told in output["meters"].items()
         }
+
+
+def test_sales_are_all_entries_in_the_ledgers_order(world: World) -> None:
+    frame = sales(Question(world.client, ALL))
+    told: dict[str, list[Any]] = {}
+    for row in records(frame, "entry"):
+        told.setdefault(row["site"], []).append((row["kind"], row["amount_nano"], row["balance_nano"]))
+    entries = {
+        site: [
+            (each.kind, each.amount, each.balance)
+            for outcome in world.history.outcomes(site)
+            for each in outcome.entries
+        ]
+        for site in world.history.sites()
+    }
+    assert told == {site: of_site for site, of_site in entries.items() if of_site}
+    assert {"sale", "opening"} <= {kind for of_site in told.values() for kind, _, _ in of_site}
+    exact, shown = records(frame, "entry"), records(printed_sales(frame), "entry")
+    for one, other in zip(exact, shown, strict=True):
+        assert abs(one["amount_nano"] - other["amount_cents"] * 10**7) < 10**7
+        assert one["amount_nano"] % 10**7 or one["amount_nano"] == other["amount_cents"] * 10**7
+
+
+def test_collections_are_what_came_in(world: World) -> None:
+    booked = sum(row["booked_nano"] for row in records(collections(Question(world.client, ALL)), "day"))
+    assert booked == sum(
+        entry.amount
+        for site in world.history.sites()
+        for outcome in world.history.outcomes(site)
+        for entry in outcome.entries
+        if entry.kind in ("recharge", "sale", "reversal")
+    )
 
 
 def nano(text: str) -> int:
