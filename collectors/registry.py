@@ -20,7 +20,7 @@ import msgspec
 
 from collectors.wire import acrel4g
 from collectors.wire.template import PROTOCOLS, Protocol, Template
-from collectors.wire.template_file import is_secret
+from collectors.wire.template_fields import is_secret
 from collectors.wire.templates import TEMPLATES
 
 REGISTRY_FILE = "registry.json"

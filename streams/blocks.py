@@ -4,17 +4,19 @@ Blocks of one template and frame length are joined over all rounds before they a
 per block, never per frame.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.arrays import decode_registers, decode_supply
+from collectors.wire.arrays import decode_bands, decode_registers, decode_supply
 from collectors.wire.round import Block, Round
+from collectors.wire.template import ITEMS
 from collectors.wire.templates import TEMPLATES, Template
 from streams.columns import (
+    BANDS_ITEM,
     REGISTER_ITEM,
     SUPPLY_ITEM,
     Columns,
@@ -26,6 +28,7 @@ from streams.columns import (
 )
 from streams.core.outcome import Supply
 from streams.core.site import ReadingBatch
+from streams.core.told import BANDS_MAX, UNTOLD
 
 T = TypeVar("T", bound=np.generic)
 Decode = Callable[[Block, Template], tuple[NDArray[T], NDArray[np.bool_]]]
@@ -72,14 +75,22 @@ class _Placed:
         return [self.frame(index).reject(reason, detail) for index in range(len(self))]
 
 
+@dataclass(slots=True)
+class _Beside:
+    """Blocks of an item that is told beside the register, and for each its round's part of the register blocks."""
+
+    placed: list[_Placed] = field(default_factory=list)
+    joins: list[slice] = field(default_factory=list)
+
+
 def read_parsed(meters: MeterNumbers, records: Sequence[Parsed]) -> Columns:
     """Read rounds of a site, by rising place.
 
-    Supply is joined by address within each round; `Supply.UNKNOWN` where the round does not tell.
+    What is told beside a register is joined by address within each round: `Supply.UNKNOWN` or `UNTOLD` where the round
+    does not tell.
     """
     registers: list[_Placed] = []
-    supplies: list[_Placed] = []
-    joins: list[slice] = []
+    beside = {item: _Beside() for item in ITEMS if item != REGISTER_ITEM}
     rejected: list[RejectedFrame] = []
     for record in records:
         line = 0
@@ -91,16 +102,20 @@ def read_parsed(meters: MeterNumbers, records: Sequence[Parsed]) -> Columns:
                 rejected += placed.reject("template", "is not known")
             elif block.item == REGISTER_ITEM:
                 registers.append(placed)
-            elif block.item == SUPPLY_ITEM:
-                supplies.append(placed)
+            elif block.item in beside:
+                beside[block.item].placed.append(placed)
             else:
                 rejected += placed.reject("item", "is not known")
-        joins += [slice(first, len(registers))] * (len(supplies) - len(joins))
+        for each in beside.values():
+            each.joins += [slice(first, len(registers))] * (len(each.placed) - len(each.joins))
     values, readable = _decode(registers, decode_registers, np.int64)
-    codes, told = _decode(supplies, decode_supply, np.uint8)
     rejected += [frame.reject_damaged() for frame in _frames(registers, ~readable)]
-    rejected += [frame.reject_damaged() for frame in _frames(supplies, ~told)]
-    place, batch = _batch(meters, registers, values, _join_supply(registers, supplies, joins, codes))
+    told = {}
+    for item, each in beside.items():
+        if each.placed or item == SUPPLY_ITEM:
+            told[item], damaged = _tell(item, registers, each)
+            rejected += damaged
+    place, batch = _batch(meters, registers, values, told)
     unknown = {}
     for frame in _frames(registers, (batch.meter < 0) & readable):
         rejected.append(frame.reject("unknown", "no meter in use is at this address"))
@@ -108,14 +123,43 @@ def read_parsed(meters: MeterNumbers, records: Sequence[Parsed]) -> Columns:
     return Columns(place[readable], select(batch, readable), rejected, unknown)
 
 
-def _decode(placed: Sequence[_Placed], decode: Decode[T], dtype: type[T]) -> tuple[NDArray[T], NDArray[np.bool_]]:
+def _tell(item: str, registers: Sequence[_Placed], beside: _Beside) -> tuple[NDArray[Any], list[RejectedFrame]]:
+    """What is told of an item for every register frame, and the damaged frames of it."""
+    if item == SUPPLY_ITEM:
+        codes, good = _decode(beside.placed, decode_supply, np.uint8)
+        told: NDArray[Any] = _join(registers, beside, codes, Supply.UNKNOWN)
+    elif item == BANDS_ITEM:
+        bands, good = _decode(beside.placed, _told_bands, np.int64, BANDS_MAX)
+        told = _join(registers, beside, bands, UNTOLD, of_template=True)
+    else:
+        numbers, good = _decode(beside.placed, _told_register, np.int64)
+        told = _join(registers, beside, numbers, UNTOLD, of_template=True)
+    return told, [frame.reject_damaged() for frame in _frames(beside.placed, ~good)]
+
+
+def _told_register(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    values, good = decode_registers(block, template)
+    return np.where(good, values, UNTOLD), good
+
+
+def _told_bands(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """As `decode_bands`, in as many places as a meter can have."""
+    values, good = decode_bands(block, template)
+    told = np.full((len(block), BANDS_MAX), UNTOLD, np.int64)
+    told[good, : values.shape[1]] = values[good]
+    return told, good
+
+
+def _decode(
+    placed: Sequence[_Placed], decode: Decode[T], dtype: type[T], *columns: int
+) -> tuple[NDArray[T], NDArray[np.bool_]]:
     """The value of every frame in the order of the blocks, and whether it could be read."""
     alike: dict[tuple[str, int], list[int]] = {}
     for index, one in enumerate(placed):
         alike.setdefault((one.block.template, one.block.frame_length), []).append(index)
     counts = np.array([len(one) for one in placed], np.int64)
     starts = np.cumsum(counts) - counts
-    values = np.zeros(int(counts.sum()), dtype)
+    values = np.zeros((int(counts.sum()), *columns), dtype)
     readable = np.zeros(len(values), np.bool_)
     for (template, _), members in alike.items():
         rows = ranges(starts[members], counts[members])
@@ -139,27 +183,27 @@ def _joined(blocks: Sequence[Block]) -> Block:
     )
 
 
-def _join_supply(
-    registers: Sequence[_Placed],
-    supplies: Sequence[_Placed],
-    joins: Sequence[slice],
-    codes: NDArray[np.uint8],
-) -> NDArray[np.uint8]:
-    """Supply codes for every register frame, by address within the round.
+def _join(
+    registers: Sequence[_Placed], beside: _Beside, values: NDArray[T], untold: int, *, of_template: bool = False
+) -> NDArray[T]:
+    """What is told for every register frame, by address within the round; `untold` where nothing is.
 
     Args:
-        joins: For each of `supplies`, its round's part of `registers`.
+        values: A row for each frame of `beside`.
+        of_template: Whether only a frame of the register's template counts.
     """
     counts = np.array([len(one) for one in registers], np.int64)
     starts = np.cumsum(counts) - counts
-    supply = np.full(int(counts.sum()), Supply.UNKNOWN, np.uint8)
-    code_at = 0
-    for one, join in zip(supplies, joins, strict=True):
+    told = np.full((int(counts.sum()), *values.shape[1:]), untold, values.dtype)
+    value_at = 0
+    for one, join in zip(beside.placed, beside.joins, strict=True):
         for index in range(join.start, join.stop):
+            if of_template and registers[index].block.template != one.block.template:
+                continue
             rows, picks = _matches(registers[index].block.addresses, one.block.addresses)
-            supply[starts[index] + rows] = codes[code_at + picks]
-        code_at += len(one)
-    return supply
+            told[starts[index] + rows] = values[value_at + picks]
+        value_at += len(one)
+    return told
 
 
 def _matches(wanted: NDArray[np.uint64], offered: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -177,7 +221,7 @@ def _batch(
     meters: MeterNumbers,
     registers: Sequence[_Placed],
     values: NDArray[np.int64],
-    supply: NDArray[np.uint8],
+    told: Mapping[str, NDArray[Any]],
 ) -> tuple[NDArray[np.int64], ReadingBatch]:
     """All register frames as arrays, in their order, and the places of their records."""
     counts = np.array([len(one) for one in registers], np.int64)
@@ -191,11 +235,26 @@ def _batch(
         register=values,
         read_at=np.concatenate([np.empty(0, np.int64), *(one.block.read_at for one in registers)]),
         at=np.repeat(at, counts),
-        supply=supply,
+        supply=told[SUPPLY_ITEM],
         offset=np.repeat(offset, counts),
         line=ranges(line, counts).astype(np.uint32),
+        remaining=_credit(registers, told),
+        count=told.get("count"),
+        bands=told.get(BANDS_ITEM),
     )
     return np.repeat(place, counts), batch
+
+
+def _credit(registers: Sequence[_Placed], told: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64] | None:
+    """Credit in the meters, less what was spent beyond it; `UNTOLD` where a meter tells one of two only."""
+    remaining = told.get("remaining")
+    if remaining is None:
+        return None
+    overdraft = told.get("overdraft", np.full(len(remaining), UNTOLD, np.int64))
+    has_overdraft = np.array([TEMPLATES[one.block.template].overdraft is not None for one in registers], np.bool_)
+    needed = np.repeat(has_overdraft, np.array([len(one) for one in registers], np.int64))
+    whole = (remaining != UNTOLD) & ((overdraft != UNTOLD) | ~needed)
+    return np.where(whole, remaining - np.where(needed & whole, overdraft, 0), UNTOLD)
 
 
 def _frames(placed: Sequence[_Placed], rows: NDArray[np.bool_]) -> list[Line]:

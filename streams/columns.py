@@ -1,20 +1,27 @@
 """Readings of some records as columns, and the frames that are set aside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.answers import read_register, read_supply
+from collectors.wire.answers import read_bands, read_register, read_supply
 from collectors.wire.errors import FrameError
-from collectors.wire.templates import TEMPLATES
+from collectors.wire.template import REGISTERS
+from collectors.wire.templates import TEMPLATES, Template
 from streams.core.site import ReadingBatch
 
 REGISTER_ITEM = "energy"
 SUPPLY_ITEM = "relay"
-READ_ONE = {REGISTER_ITEM: read_register, SUPPLY_ITEM: read_supply}
+BANDS_ITEM = "bands"
+READ_ONE: Final[Mapping[str, Callable[[bytes, Template, int], object]]] = {
+    **{name: partial(read_register, name=name) for name in REGISTERS},
+    BANDS_ITEM: read_bands,
+    SUPPLY_ITEM: read_supply,
+}
 """By item, the codec that reads one frame at a time and says what is wrong with it."""
 
 

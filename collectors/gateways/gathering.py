@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from collectors.gateways.line import Item
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire.round import Block, Round
+from collectors.wire.template import ITEMS
 
 
 @dataclass(slots=True)
@@ -43,10 +44,16 @@ class Gathering:
 
         Damaged frames are in blocks of their own, ahead of the others, which so stay of one length and win.
         """
-        parts = [*sorted(self._damaged.items()), *sorted(self._answers.items())]
+        parts = [*sorted(self._damaged.items(), key=_order), *sorted(self._answers.items(), key=_order)]
         self._answers, self._damaged = {}, {}
         blocks = tuple(
             Block.of_frames(template, item, found.addresses, found.read_at, found.frames)
             for (template, item), found in parts
         )
         return Round(self._plan.site, self._plan.gateway, now_ms, blocks) if blocks else None
+
+
+def _order(part: tuple[tuple[str, Item], Answers]) -> tuple[str, int]:
+    """By template, and then in the order in which a meter is asked."""
+    (template, item), _ = part
+    return template, ITEMS.index(item)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from collectors.registry import MeterOnLine
-from collectors.wire.template import RegisterItem, RelayItem
+from collectors.wire.template import AnyItem, RelayItem
 
 
 class Item(StrEnum):
@@ -16,6 +16,10 @@ class Item(StrEnum):
 
     ENERGY = "energy"
     RELAY = "relay"
+    BANDS = "bands"
+    REMAINING = "remaining"
+    OVERDRAFT = "overdraft"
+    COUNT = "count"
 
 
 class Action(StrEnum):
@@ -53,13 +57,16 @@ class Refused(LineError):
     """The meter answered that it will not."""
 
 
-def item_of(meter: MeterOnLine, item: Item) -> RegisterItem | RelayItem:
+def item_of(meter: MeterOnLine, item: Item) -> AnyItem:
     """What a meter is asked for an item.
 
     Raises:
         Refused: It has none such.
     """
-    return meter.template.energy if item is Item.ENERGY else relay_of(meter)
+    found = meter.template.item(item)
+    if found is None:
+        raise Refused(f"a meter of template {meter.template.name} has no {item}")
+    return found
 
 
 def relay_of(meter: MeterOnLine) -> RelayItem:

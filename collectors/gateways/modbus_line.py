@@ -44,7 +44,7 @@ class ModbusLine:
     async def ask(self, meter: MeterOnLine, item: Item) -> bytes:
         """See `Line.ask`."""
         asked = item_of(meter, item)
-        function = meter.template.energy.function if item is Item.ENERGY else modbus.READ_HOLDING
+        function = asked.function
         async with self._turn:
             number = self._next()
             request = modbus.encode_read(number, meter.address, start=asked.start, words=asked.words, function=function)

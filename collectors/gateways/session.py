@@ -121,12 +121,18 @@ class GatewaySession:
             frames: list[tuple[Item, bytes]] = []
             read_at = 0
             try:
-                for item in _items(meter):
-                    frames.append((item, await self._ask(meter, item, into)))
-                    # Both items of a meter are of one moment, that of its register.
+                for items in meter.template.requests():
+                    try:
+                        answer = await self._ask(meter, Item(items[0]), into)
+                    except Refused as error:
+                        if Item.ENERGY in items:
+                            raise
+                        # A meter of its kind that has less to tell: its register counts without it.
+                        log.debug("refused", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
+                        continue
+                    # All items of a meter are of one moment, that of its register.
                     read_at = read_at or self._clock.now_ms()
-                if meter.template.in_one_answer:
-                    frames.append((Item.RELAY, frames[0][1]))
+                    frames += [(Item(name), answer) for name in items]
             except LineAway:
                 break
             except NoAnswer:
@@ -269,9 +275,3 @@ class GatewaySession:
             return False
         self._silent.pop(meter.meter, None)
         return True
-
-
-def _items(meter: MeterOnLine) -> tuple[Item, ...]:
-    """What a meter is asked in a round: not its relay where it has none or the register's answer tells of it."""
-    alone = meter.template.relay is None or meter.template.in_one_answer
-    return (Item.ENERGY,) if alone else (Item.ENERGY, Item.RELAY)

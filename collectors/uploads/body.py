@@ -10,6 +10,7 @@ import msgspec
 
 from collectors.wire import dlt645
 from collectors.wire.round import Block, Round
+from collectors.wire.template import ITEMS
 from collectors.wire.templates import TEMPLATES
 from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
@@ -26,7 +27,6 @@ AHEAD_MS: Final = 15 * 60_000
 
 READING: Final = "reading"
 """The template of readings that came as numbers."""
-_ITEMS: Final = ("energy", "relay")
 _ADDRESS_MAX: Final = (1 << 64) - 1
 _READING_ADDRESS_MAX: Final = 999_999_999_998
 
@@ -156,8 +156,8 @@ def _reading_entries(field: str, reading: _Reading, now_ms: int) -> list[_Entry]
 def _frame_entry(field: str, frame: _Frame, now_ms: int) -> _Entry:
     if frame.template not in TEMPLATES:
         raise UploadError(f"{field}.template", f"{frame.template!r} is not known")
-    if frame.item not in _ITEMS:
-        raise UploadError(f"{field}.item", f"must be one of {', '.join(_ITEMS)}")
+    if frame.item not in ITEMS:
+        raise UploadError(f"{field}.item", f"must be one of {', '.join(ITEMS)}")
     return _Entry(
         field,
         _address(field, frame.address, _ADDRESS_MAX),

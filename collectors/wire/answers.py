@@ -7,23 +7,49 @@ from collectors.wire import cjt188, dlt645, modbus, modbus_rtu
 from collectors.wire.binary_fraction import counts_of
 from collectors.wire.cjt188 import Cjt188Frame
 from collectors.wire.errors import FrameError
-from collectors.wire.template import RegisterItem, RelayItem, Template
+from collectors.wire.template import AnyItem, RegisterItem, Template
 from streams.core.outcome import Supply
 
 
-def read_register(frame: bytes, template: Template, address: int) -> int:
-    """The running total that a frame of the item `energy` tells, in Wh or litres.
+def read_register(frame: bytes, template: Template, address: int, name: str = "energy") -> int:
+    """The number that a frame of an item tells: the running total in Wh or litres, nano-yuan or recharges of credit.
 
     Raises:
-        FrameError: The frame is damaged, of another meter, an exception, or answers something else.
+        FrameError: The frame is damaged, of another meter, an exception, or answers something else; or the meter has
+            no such item.
     """
-    item = template.energy
+    item = template.register(name)
+    if item is None:
+        raise _lacks(template, name)
     if template.protocol == "modbus":
-        return _raw(item, _modbus_words(frame, address, item.words, item.function)) * item.scale
+        words = _modbus_words(frame, address, item.words, item.function)
+        raw = _raw(words, high_word_first=item.high_word_first)
+        return (counts_of(raw, item.counts) if item.counts else raw) * item.scale
     if template.protocol == "cjt188":
-        return _volume(_cjt188_body(frame, address, item), item)
+        return _value(_cjt188_body(frame, address, item), item)
     value = _dlt645_value(frame, address, item.start, item.words)
     return dlt645.from_bcd(value) * item.scale
+
+
+def read_bands(frame: bytes, template: Template, address: int) -> tuple[int, ...]:
+    """The registers by tariff that a frame of the item `bands` tells, Wh or litres, from tariff 1 on.
+
+    Raises:
+        FrameError: As for `read_register`; a register that is of no tariff is not looked at.
+    """
+    item = template.bands
+    if item is None:
+        raise _lacks(template, "bands")
+    of_tariffs = range(item.skip * item.size, item.words, item.size)
+    if template.protocol == "modbus":
+        words = _modbus_words(frame, address, item.words, item.function)
+        parts = (words[start : start + item.size] for start in of_tariffs)
+        return tuple(_raw(part, high_word_first=item.high_word_first) * item.scale for part in parts)
+    if template.protocol == "cjt188":
+        value = _cjt188_body(frame, address, item)[item.at : item.at + item.words]
+    else:
+        value = _dlt645_value(frame, address, item.start, item.words)
+    return tuple(dlt645.from_bcd(value[start : start + item.size]) * item.scale for start in of_tariffs)
 
 
 def read_supply(frame: bytes, template: Template, address: int) -> Supply:
@@ -34,9 +60,9 @@ def read_supply(frame: bytes, template: Template, address: int) -> Supply:
     """
     item = template.relay
     if item is None:
-        raise FrameError(0, f"a meter of template {template.name} has no relay")
+        raise _lacks(template, "relay")
     if template.protocol == "modbus":
-        words = _modbus_words(frame, address, item.words, modbus.READ_HOLDING)
+        words = _modbus_words(frame, address, item.words, item.function)
         if words[0] == item.automatic:
             return Supply.ON
         return {item.off: Supply.OFF, item.on: Supply.ON}.get(words, Supply.UNKNOWN)
@@ -49,11 +75,15 @@ def read_supply(frame: bytes, template: Template, address: int) -> Supply:
     return Supply.OFF if is_open else Supply.ON
 
 
-def _raw(item: RegisterItem, words: tuple[int, ...]) -> int:
+def _lacks(template: Template, name: str) -> FrameError:
+    return FrameError(0, f"a meter of template {template.name} has no {name}")
+
+
+def _raw(words: tuple[int, ...], *, high_word_first: bool) -> int:
     raw = 0
-    for word in words if item.high_word_first else words[::-1]:
+    for word in words if high_word_first else words[::-1]:
         raw = raw << 16 | word
-    return counts_of(raw, item.counts) if item.counts else raw
+    return raw
 
 
 def _modbus_words(frame: bytes, address: int, count: int, function: int) -> tuple[int, ...]:
@@ -81,7 +111,7 @@ def _dlt645_value(frame: bytes, address: int, di: int, size: int) -> bytes:
     return value
 
 
-def _cjt188_body(frame: bytes, address: int, item: RegisterItem | RelayItem) -> bytes:
+def _cjt188_body(frame: bytes, address: int, item: AnyItem) -> bytes:
     """What follows identifier and SER in the answer; its type may differ from the one that was asked."""
     taken: Cjt188Frame = cjt188.decode_frame(frame)
     if taken.address != f"{address:014d}":
@@ -92,10 +122,10 @@ def _cjt188_body(frame: bytes, address: int, item: RegisterItem | RelayItem) -> 
     return body
 
 
-def _volume(body: bytes, item: RegisterItem) -> int:
-    """A value and its unit; an unknown unit is an error, as a guess could be wrong a thousandfold."""
+def _value(body: bytes, item: RegisterItem) -> int:
+    """A value and its unit, if it has one; an unknown unit is an error, as a guess could be wrong a thousandfold."""
     end = item.at + item.words
-    scale = dict(item.units).get(body[end])
+    scale = dict(item.units).get(body[end]) if item.units else item.scale
     if scale is None:
         raise FrameError(cjt188.VALUE_AT + end, f"unit {body[end]:02X} is not one of the template's")
     digits = body[item.at : end][::-1].hex()

@@ -4,14 +4,14 @@ What each frame says is exactly what `collectors.wire.answers` reads from it alo
 length is not that of a good answer, are read one by one there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collectors.wire import arrays_cjt188, arrays_dlt645, arrays_modbus
-from collectors.wire.answers import read_register, read_supply
+from collectors.wire.answers import read_bands, read_register, read_supply
 from collectors.wire.errors import FrameError
 from collectors.wire.matrix import Bytes, Good, Values
 from collectors.wire.round import Block
@@ -23,16 +23,31 @@ _READERS = {"modbus": arrays_modbus, "dlt645-2007": arrays_dlt645, "cjt188": arr
 
 
 def decode_registers(block: Block, template: Template) -> tuple[Values, Good]:
-    """The running totals that a block of the item `energy` tells.
+    """What a block tells of an item that is one number, such as the running totals of the item `energy`.
 
     Returns:
-        Wh or litres for each frame, and whether the frame is good; a total is 0 where it is not.
+        Wh or litres, nano-yuan or recharges for each frame, and whether the frame is good; 0 where it is not.
     """
-    reader = _READERS[template.protocol]
-    if block.frame_length not in reader.answer_sizes(template.energy):
-        return _one_by_one(block, lambda frame, address: read_register(frame, template, address), np.int64)
-    total, good = reader.registers(_matrix(block), block.addresses, template.energy)
+    reader, item = _READERS[template.protocol], template.register(block.item)
+    if item is None or block.frame_length not in reader.answer_sizes(item):
+        return _one_by_one(block, lambda frame, address: read_register(frame, template, address, block.item), np.int64)
+    total, good = reader.registers(_matrix(block), block.addresses, item)
     return np.where(good, total, 0), good
+
+
+def decode_bands(block: Block, template: Template) -> tuple[Values, Good]:
+    """What a block of the item `bands` tells of registers by tariff.
+
+    Returns:
+        Wh or litres, a row a frame, a column a tariff; and whether the frame is good; 0 where it is not.
+    """
+    reader, item = _READERS[template.protocol], template.bands
+    if item is None:
+        return np.zeros((len(block), 0), np.int64), np.zeros(len(block), np.bool_)
+    if block.frame_length not in reader.answer_sizes(item):
+        return _one_by_one(block, lambda frame, address: read_bands(frame, template, address), np.int64, item.tariffs)
+    totals, good = reader.bands(_matrix(block), block.addresses, item)
+    return np.where(good[:, None], totals, 0), good
 
 
 def decode_supply(block: Block, template: Template) -> tuple[Bytes, Good]:
@@ -52,8 +67,10 @@ def _matrix(block: Block) -> Bytes:
     return np.frombuffer(block.data, np.uint8).reshape(len(block), block.frame_length)
 
 
-def _one_by_one(block: Block, read: Callable[[bytes, int], int], dtype: type[T]) -> tuple[NDArray[T], Good]:
-    values, good = np.zeros(len(block), dtype), np.zeros(len(block), np.bool_)
+def _one_by_one(
+    block: Block, read: Callable[[bytes, int], int | Sequence[int]], dtype: type[T], *columns: int
+) -> tuple[NDArray[T], Good]:
+    values, good = np.zeros((len(block), *columns), dtype), np.zeros(len(block), np.bool_)
     for place, (frame, address) in enumerate(zip(block.frames(), block.addresses.tolist(), strict=True)):
         try:
             values[place] = read(frame, address)

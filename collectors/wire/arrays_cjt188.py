@@ -3,14 +3,14 @@
 import numpy as np
 
 from collectors.wire.cjt188 import ANSWER, READ, SHORTEST, VALUE_AT, orders_of
-from collectors.wire.matrix import Addresses, Bytes, Good, Values, from_bcd, from_bytes, sums_hold
-from collectors.wire.template import RegisterItem, RelayItem
+from collectors.wire.matrix import Addresses, Bytes, Good, Values, bands_from_bcd, from_bcd, from_bytes, sums_hold
+from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem
 from streams.core.outcome import Supply
 
 _IDENTIFIER_AT = 11
 
 
-def answer_sizes(item: RegisterItem | RelayItem) -> tuple[int, ...]:
+def answer_sizes(item: AnyItem) -> tuple[int, ...]:
     """The bytes of a good answer."""
     return (SHORTEST + item.length,)
 
@@ -20,11 +20,20 @@ def registers(frames: Bytes, addresses: Addresses, item: RegisterItem) -> tuple[
     good = _good(frames, addresses, item.start)
     start = VALUE_AT + item.at
     raw, digits = from_bcd(frames[:, start : start + item.words])
+    if not item.units:
+        return raw * item.scale, good & digits
     scales = np.zeros(256, np.int64)
     for unit, scale in item.units:
         scales[unit] = scale
     scale_of = scales[frames[:, start + item.words]]
     return raw * scale_of, good & digits & (scale_of > 0)
+
+
+def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values, Good]:
+    """Registers by tariff, a row a frame, and which frames are good."""
+    start = VALUE_AT + item.at
+    raw, digits = bands_from_bcd(frames[:, start : start + item.words], item)
+    return raw * item.scale, _good(frames, addresses, item.start) & digits
 
 
 def supply(frames: Bytes, addresses: Addresses, item: RelayItem) -> tuple[Bytes, Good]:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from collectors.wire.dlt645 import ANSWER, READ, SHORTEST
-from collectors.wire.matrix import Addresses, Bytes, Good, Values, from_bcd, sums_hold
-from collectors.wire.template import RegisterItem, RelayItem
+from collectors.wire.matrix import Addresses, Bytes, Good, Values, bands_from_bcd, from_bcd, sums_hold
+from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem
 from streams.core.outcome import Supply
 
 _HEAD = 10
@@ -12,7 +12,7 @@ _IDENTIFIER = 4
 _OFFSET = np.uint8(0x33)
 
 
-def answer_sizes(item: RegisterItem | RelayItem) -> tuple[int, ...]:
+def answer_sizes(item: AnyItem) -> tuple[int, ...]:
     """The bytes of a good answer."""
     return (SHORTEST + _IDENTIFIER + item.words,)
 
@@ -21,6 +21,13 @@ def registers(frames: Bytes, addresses: Addresses, item: RegisterItem) -> tuple[
     """Running totals, and which frames are good."""
     good, value = _values(frames, addresses, item.start)
     raw, digits = from_bcd(value)
+    return raw * item.scale, good & digits
+
+
+def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values, Good]:
+    """Registers by tariff, a row a frame, and which frames are good."""
+    good, value = _values(frames, addresses, item.start)
+    raw, digits = bands_from_bcd(value, item)
     return raw * item.scale, good & digits
 
 

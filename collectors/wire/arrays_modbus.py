@@ -4,9 +4,8 @@ import numpy as np
 
 from collectors.wire.binary_fraction import HIGHEST
 from collectors.wire.matrix import Addresses, Bytes, Good, Values
-from collectors.wire.modbus import READ_HOLDING
 from collectors.wire.modbus_rtu import CRC_BEGIN, CRC_TABLE, answer_size
-from collectors.wire.template import RegisterItem, RelayItem
+from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem
 from streams.core.outcome import Supply
 
 _TCP_HEAD = 9
@@ -14,7 +13,7 @@ _RTU_HEAD = 3
 _CRC_TABLE = np.array(CRC_TABLE, np.int64)
 
 
-def answer_sizes(item: RegisterItem | RelayItem) -> tuple[int, ...]:
+def answer_sizes(item: AnyItem) -> tuple[int, ...]:
     """The bytes of a good answer, by RTU and by Modbus TCP."""
     return answer_size(item.words), _TCP_HEAD + 2 * item.words
 
@@ -22,19 +21,23 @@ def answer_sizes(item: RegisterItem | RelayItem) -> tuple[int, ...]:
 def registers(frames: Bytes, addresses: Addresses, item: RegisterItem) -> tuple[Values, Good]:
     """Running totals, and which frames are good."""
     good, cells = _words(frames, addresses, item.words, item.function)
-    words = cells.reshape(len(frames), item.words, 2)
-    raw = np.zeros(len(frames), np.int64)
-    for place in range(item.words) if item.high_word_first else range(item.words - 1, -1, -1):
-        raw = raw << 16 | words[:, place, 0].astype(np.int64) << 8 | words[:, place, 1]
+    raw = _numbers(cells.reshape(len(frames), item.words, 2), high_word_first=item.high_word_first)
     if item.counts:
         raw, sound = _counts(raw, item.counts)
         good = good & sound
     return raw * item.scale, good
 
 
+def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values, Good]:
+    """Registers by tariff, a row a frame, and which frames are good."""
+    good, cells = _words(frames, addresses, item.words, item.function)
+    words = cells.reshape(len(frames), item.registers, item.size, 2)[:, item.skip :]
+    return _numbers(words, high_word_first=item.high_word_first) * item.scale, good
+
+
 def supply(frames: Bytes, addresses: Addresses, item: RelayItem) -> tuple[Bytes, Good]:
     """Codes of supply, and which frames are good."""
-    good, words = _words(frames, addresses, item.words, READ_HOLDING)
+    good, words = _words(frames, addresses, item.words, item.function)
     codes = np.full(len(frames), Supply.UNKNOWN, np.uint8)
     for code, expected in ((Supply.ON, item.on), (Supply.OFF, item.off)):
         codes[(words == np.frombuffer(_big_endian(expected), np.uint8)).all(axis=1)] = code
@@ -58,6 +61,14 @@ def _words(frames: Bytes, addresses: Addresses, words: int, function: int) -> tu
     same = frames[:, 2:_TCP_HEAD] == expected
     same[:, 4] = frames[:, 6] == addresses
     return np.asarray(same.all(axis=1)), frames[:, _TCP_HEAD:]
+
+
+def _numbers(words: Bytes, *, high_word_first: bool) -> Values:
+    """The numbers of words, which are the last axis but one; their two bytes are the last, high byte first."""
+    raw = np.zeros(words.shape[:-2], np.int64)
+    for place in range(words.shape[-2])[:: 1 if high_word_first else -1]:
+        raw = raw << 16 | words[..., place, 0].astype(np.int64) << 8 | words[..., place, 1]
+    return raw
 
 
 def _counts(raw: Values, counts: int) -> tuple[Values, Good]:

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from collectors.wire.template import BandsItem
+
 Bytes = NDArray[np.uint8]
 Good = NDArray[np.bool_]
 Values = NDArray[np.int64]
@@ -17,6 +19,13 @@ def from_bcd(value: Bytes) -> tuple[Values, Good]:
     good: Good = np.asarray(((high <= 9) & (low <= 9)).all(axis=1))
     scale = _POWERS[: 2 * value.shape[1] : 2]
     return (high.astype(np.int64) * 10 + low) @ scale, good
+
+
+def bands_from_bcd(value: Bytes, item: BandsItem) -> tuple[Values, Good]:
+    """As `from_bcd`, of all registers by tariff that stand in each row."""
+    of_tariffs = value.reshape(len(value), item.registers, item.size)[:, item.skip :]
+    raw, good = from_bcd(np.ascontiguousarray(of_tariffs).reshape(-1, item.size))
+    return raw.reshape(len(value), -1), np.asarray(good.reshape(len(value), -1).all(axis=1))
 
 
 def from_bytes(value: Bytes) -> Values:

@@ -4,22 +4,28 @@ It says what the meter speaks, not how its gateway is reached: a Modbus template
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 Protocol = Literal["modbus", "dlt645-2007", "cjt188"]
 PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 
+REGISTERS: Final = ("energy", "remaining", "overdraft", "count")
+"""Items that are one number each; of them a meter has the first for sure."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegisterItem:
-    """The item `energy`: the meter's running total.
+    """One number of a meter: the item `energy`, its running total; or of credit in the meter itself `remaining`,
+    `overdraft` (what it has spent beyond that) and `count` (the recharges it has taken).
 
-    On Modbus `start` and `words` are the register and its count of words, high word first if so said, read by
-    `function`; a raw 1 is `scale` Wh or litres. Where `counts` is not 0, the two words are a binary fraction (IEEE 754)
-    whose 1.0 is that many raw counts. On DL/T645 `start` is the data identifier and `words` the bytes of BCD.
+    A raw 1 is `scale` Wh or litres, nano-yuan, or recharges. On Modbus `start` and `words` are the register and its
+    count of words, high word first if so said, read by `function`. Where `counts` is not 0, the two words are a binary
+    fraction (IEEE 754) whose 1.0 is that many raw counts. On DL/T645 `start` is the data identifier and `words` the
+    bytes of BCD.
 
     On CJ/T188 `start` is the identifier, whose answer has `length` data bytes; behind identifier and SER, from byte
-    `at` on, are `words` bytes of BCD and one of unit: a raw 1 is so many Wh or litres as `units` has for it.
+    `at` on, are `words` bytes of BCD and, where there are `units`, one of unit: a raw 1 is so many Wh or litres as
+    they have for it.
     """
 
     start: int
@@ -31,6 +37,35 @@ class RegisterItem:
     at: int = 0
     length: int = 0
     units: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BandsItem:
+    """The item `bands`: the meter's registers by tariff, `registers` numbers of one length in one answer.
+
+    The first `skip` of them are of no tariff, such as the total that DL/T645 sends ahead; the others are of tariff 1, 2
+    and so on. `words` is the length of all together; the rest is as for a `RegisterItem`.
+    """
+
+    start: int
+    words: int
+    registers: int
+    scale: int = 1
+    skip: int = 0
+    high_word_first: bool = True
+    function: int = 0x03
+    at: int = 0
+    length: int = 0
+
+    @property
+    def size(self) -> int:
+        """Words or bytes of one register."""
+        return self.words // self.registers
+
+    @property
+    def tariffs(self) -> int:
+        """How many registers are of a tariff."""
+        return self.registers - self.skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +81,8 @@ class RelayItem:
     identifier and SER, low byte first; what is left of it under `mask` means off if it is in `off`, on if in `on`.
     `cut` and `restore` are the state bytes of control `control` to identifier `command`.
     """
+
+    function: ClassVar[int] = 0x03
 
     start: int
     words: int
@@ -64,12 +101,17 @@ class RelayItem:
     command: int = 0
 
 
+AnyItem = RegisterItem | BandsItem | RelayItem
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """One kind of meter.
 
     Attributes:
         meter: What it is, for people.
+        remaining, overdraft, count: None where the meter holds no credit, or does not tell it so.
+        bands: None where it has no registers by tariff, or they are not to be read.
         relay: None where the meter has neither relay nor valve: its supply is unknown and nothing commands it.
         meter_type: CJ/T188's byte T in requests.
         low_byte_first: Whether requests of CJ/T188 send the low byte of an identifier first; answers may do either.
@@ -82,8 +124,31 @@ class Template:
     relay: RelayItem | None = None
     meter_type: int = 0
     low_byte_first: bool = False
+    remaining: RegisterItem | None = None
+    overdraft: RegisterItem | None = None
+    count: RegisterItem | None = None
+    bands: BandsItem | None = None
 
-    @property
-    def in_one_answer(self) -> bool:
-        """Whether the answer that has the register tells of supply too."""
-        return self.protocol == "cjt188" and self.relay is not None and self.relay.start == self.energy.start
+    def requests(self) -> list[tuple[str, ...]]:
+        """What a meter is asked in a round: for each request the names of the items that its answer serves."""
+        asked: dict[tuple[int, ...], list[str]] = {}
+        for name in ITEMS:
+            item = self.item(name)
+            if item is not None:
+                whole = (item.function, item.words) if self.protocol == "modbus" else ()
+                asked.setdefault((item.start, *whole), []).append(name)
+        return [tuple(names) for names in asked.values()]
+
+    def item(self, name: str) -> AnyItem | None:
+        """The item of a name; None where the meter has none such."""
+        found: AnyItem | None = getattr(self, name) if name in ITEMS else None
+        return found
+
+    def register(self, name: str) -> RegisterItem | None:
+        """The item of a name that is one number; None where the meter has none such."""
+        found: RegisterItem | None = getattr(self, name) if name in REGISTERS else None
+        return found
+
+
+ITEMS: Final = ("energy", "relay", "bands", "remaining", "overdraft", "count")
+"""All names of items, as rounds have them and in the order in which a meter is asked."""

@@ -66,12 +66,17 @@ class SetClock:
 
 @dataclass
 class Dlt645Meter:
-    """A meter on a serial line; `counts` are 0.01 kWh."""
+    """A meter on a serial line; `counts` are 0.01 kWh.
+
+    Attributes:
+        told: What else it answers: by identifier, digits as read from left to right.
+    """
 
     address: str
     counts: int
     is_open: bool = False
     relay_orders: list[int] = field(default_factory=list)
+    told: dict[int, str] = field(default_factory=dict)
 
     def answer(self, request: Dlt645Frame) -> bytes:
         """What it answers; it does what it is told first."""
@@ -83,6 +88,8 @@ class Dlt645Meter:
             value = bytes.fromhex(f"{self.counts:08d}")[::-1]
         elif request.di == STATUS_WORD_3:
             value = bytes([0x50 if self.is_open else 0x00, 0])
+        elif request.di in self.told:
+            value = bytes.fromhex(self.told[request.di])[::-1]
         else:
             return self.refuse(READ)
         return dlt645.encode_read_answer(self.address, request.di, value)
@@ -161,6 +168,8 @@ class PymodbusGateway:
     def __init__(self, units: dict[int, int]) -> None:
         self.counts = units
         self.control = {unit: [0, 0] for unit in units}
+        self.more: dict[int, dict[int, int]] = {unit: {} for unit in units}
+        """What else each unit tells: word by place."""
         self.writes: list[tuple[int, list[int]]] = []
         (self.port,) = free_ports(1)
         self._server: ModbusTcpServer | None = None
@@ -191,7 +200,7 @@ class PymodbusGateway:
             self.control[unit] = [int(value) for value in values]
             self.writes.append((unit, self.control[unit]))
             return None
-        words = dict(enumerate(self.control[unit], CONTROL_WORD))
+        words = self.more[unit] | dict(enumerate(self.control[unit], CONTROL_WORD))
         words |= {0: self.counts[unit] >> 16, 1: self.counts[unit] & 0xFFFF}
         registers[address - start : address - start + count] = [words.get(address + place, 0) for place in range(count)]
         return None
@@ -226,8 +235,8 @@ def polled(port: int, *meters: MeterOnLine) -> GatewayPlan:
     return GatewayPlan("S1", "S1-G01", "modbus-tcp", HOST, port, "", meters)
 
 
-def dialling(*addresses: int) -> GatewayPlan:
-    meters = tuple(meter_at(address, "dlt645-2007") for address in addresses)
+def dialling(*addresses: int, template: str = "dlt645-2007") -> GatewayPlan:
+    meters = tuple(meter_at(address, template) for address in addresses)
     return GatewayPlan("S1", "S1-G02", "dial-in", "", 0, "SLUICE-S1-G02", meters)
 
 

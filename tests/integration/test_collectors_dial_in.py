@@ -125,7 +125,7 @@ async def test_an_answer_is_kept_verbatim_whatever_comes_with_it(size: int) -> N
         gateway = ScriptedGateway(script)
         await gateway.call(port, NAME)
         await line.connected.wait()
-        assert [await line.ask(ASKED, item) for item in Item] == answered
+        assert [await line.ask(ASKED, item) for item in (Item.ENERGY, Item.RELAY)] == answered
         await gateway.hang_up()
 
 

@@ -227,7 +227,7 @@ async def test_an_answer_is_kept_verbatim_whatever_comes_with_it(size: int) -> N
         return [stream[start : start + size] for start in range(0, len(stream), size)]
 
     async with called(hear, timeout_s=5) as line:
-        assert [await line.ask(ASKED, item) for item in Item] == answered
+        assert [await line.ask(ASKED, item) for item in (Item.ENERGY, Item.RELAY)] == answered
     assert {len(frame) for frame in answered} == {answer_size(2)}
 
 

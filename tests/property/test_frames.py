@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from collectors.wire import acrel4g, cjt188, dlt645, modbus, modbus_rtu
 from collectors.wire.acrel4g import Acrel4gCutter, Acrel4gEnvelope
-from collectors.wire.answers import read_register, read_supply
+from collectors.wire.answers import read_register
 from collectors.wire.errors import FrameError
 from collectors.wire.round import decode_round
 from collectors.wire.templates import TEMPLATES
+from streams.columns import READ_ONE
 from tests.fuzz_frames import FUZZ_COUNT, REAL, Real, judge_damaged, new_cutter
 
 DECODERS = {
@@ -49,7 +50,7 @@ def test_decoders_raise_nothing_but_their_error(name: str, data: bytes) -> None:
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 @given(damaged(), st.integers(0, 99_999_999_999_999))
 def test_answers_raise_nothing_but_their_error(name: str, data: bytes, address: int) -> None:
-    for read in (read_register, read_supply):
+    for read in READ_ONE.values():
         try:
             read(data, TEMPLATES[name], address)
         except FrameError:

@@ -16,8 +16,9 @@ from collectors.gateways.line import Action, Item, NoAnswer, item_of, relay_of
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus_rtu
 from collectors.wire.errors import FrameError
-from collectors.wire.modbus import READ_HOLDING, WRITE_MULTIPLE
+from collectors.wire.modbus import WRITE_MULTIPLE
 from collectors.wire.modbus_rtu import RtuCutter, RtuFrame
+from collectors.wire.template import ITEMS
 
 LATE_S = 30.0
 """An answer is no longer under way after this, real seconds: a mobile network has given it up."""
@@ -44,8 +45,7 @@ class ModbusRtuDialect:
     def read(self, meter: MeterOnLine, item: Item) -> Asking:
         """See `Dialect.read`."""
         asked = item_of(meter, item)
-        function = meter.template.energy.function if item is Item.ENERGY else READ_HOLDING
-        return _read(meter.address, asked.start, asked.words, function)
+        return _read(meter.address, asked.start, asked.words, asked.function)
 
     def command(self, meter: MeterOnLine, action: Action, deadline: datetime) -> Asking:
         """See `Dialect.command`; Modbus knows no deadline."""
@@ -67,9 +67,7 @@ class ModbusRtuDialect:
             self._doubts.pop(meter.address, None)
             return None
         template = meter.template
-        used = (
-            doubt.fences | {template.energy.words} | ({template.relay.words} if template.relay is not None else set())
-        )
+        used = doubt.fences | {item.words for name in ITEMS if (item := template.item(name)) is not None}
         words = next((count for count in _FENCES if count not in used), None)
         if words is None:
             raise NoAnswer(f"unit {meter.address} was silent, and may still answer that")

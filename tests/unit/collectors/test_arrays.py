@@ -1,51 +1,104 @@
 """Reading a whole block by columns gives what reading each frame alone gives, on good, damaged and mixed frames."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from collectors.wire import cjt188, dlt645, modbus, modbus_rtu
-from collectors.wire.answers import read_register, read_supply
-from collectors.wire.arrays import decode_registers, decode_supply
+from collectors.wire.answers import read_bands, read_register, read_supply
+from collectors.wire.arrays import decode_bands, decode_registers, decode_supply
 from collectors.wire.errors import FrameError
 from collectors.wire.round import Block
+from collectors.wire.template import ITEMS, REGISTERS, RegisterItem
 from collectors.wire.templates import TEMPLATES, Template, TemplateError, read_template
 
+CREDIT = """
+[remaining]
+start = 0x10
+words = 2
+scale = 10_000_000
+[overdraft]
+start = 0x12
+words = 2
+scale = 10_000_000
+[count]
+start = 0x14
+words = 1
+"""
+OWN = {
+    "all of modbus": 'protocol = "modbus"\nmeter = "m"\n[energy]\nstart = 0\nwords = 2\nscale = 10\nfunction = 4\n'
+    "[bands]\nstart = 2\nwords = 6\nregisters = 3\nskip = 1\nscale = 10\nhigh_word_first = false\n" + CREDIT,
+    "all of dlt645": 'protocol = "dlt645-2007"\nmeter = "m"\n[energy]\nstart = 0x10000\nwords = 4\nscale = 10\n'
+    "[bands]\nstart = 0x1FF00\nwords = 12\nregisters = 3\nskip = 1\nscale = 10\n" + CREDIT,
+    "all of cjt188": 'protocol = "cjt188"\nmeter = "m"\nmeter_type = 0x10\n'
+    "[energy]\nstart = 0x901F\nlength = 22\nat = 0\n"
+    "words = 4\nunits = {2C = 10}\n"
+    "[bands]\nstart = 0x901F\nlength = 22\nat = 5\nwords = 6\nregisters = 3\nscale = 10\n"
+    + CREDIT.replace("start = 0x10\n", "start = 0x8105\nlength = 18\nat = 1\n")
+    .replace("start = 0x12\n", "start = 0x8105\nlength = 18\nat = 4\n")
+    .replace("start = 0x14\n", "start = 0x8105\nlength = 18\nat = 0\n"),
+}
+READ: dict[str, Callable[[bytes, Template, int], object]] = {
+    "energy": read_register,
+    "relay": read_supply,
+    "bands": read_bands,
+    "remaining": partial(read_register, name="remaining"),
+    "overdraft": partial(read_register, name="overdraft"),
+    "count": partial(read_register, name="count"),
+}
+TOGETHER: dict[str, Callable[[Block, Template], tuple[NDArray[Any], NDArray[np.bool_]]]] = {
+    **dict.fromkeys(REGISTERS, decode_registers),
+    "relay": decode_supply,
+    "bands": decode_bands,
+}
 
-def alone(block: Block, template: Template, read: Callable[[bytes, Template, int], int]) -> list[tuple[int, bool]]:
-    out = []
+
+def alone(block: Block, template: Template) -> list[object]:
+    """What each frame says by itself; None where it is not good."""
+    out: list[object] = []
     for frame, address in zip(block.frames(), block.addresses.tolist(), strict=True):
         try:
-            out.append((int(read(frame, template, address)), True))
+            out.append(READ[block.item](frame, template, address))
         except FrameError:
-            out.append((0, False))
+            out.append(None)
     return out
+
+
+def together(block: Block, template: Template) -> list[object]:
+    """The same, of the block as a whole. What is not good is 0 in all places."""
+    values, good = TOGETHER[block.item](block, template)
+    assert not values[~good].any()
+    told = [tuple(value) if isinstance(value, list) else value for value in values.tolist()]
+    return [value if is_good else None for value, is_good in zip(told, good.tolist(), strict=True)]
 
 
 @st.composite
 def frames(draw: st.DrawFn, template: Template, item: str) -> tuple[int, bytes]:
     """An address and a frame that mostly is a good answer of it, sometimes with a byte changed or of another length."""
-    asked = template.energy if item == "energy" or template.relay is None else template.relay
+    asked = template.item(item) or template.energy
     if template.protocol == "modbus":
         address = draw(st.integers(1, 247))
         small = st.integers(0, 2 if item == "relay" else 0xFFFF)
         words = tuple(draw(st.lists(small, min_size=asked.words, max_size=asked.words)))
-        function = template.energy.function if item == "energy" else modbus.READ_HOLDING
         if draw(st.booleans()):
-            frame = modbus.encode_read_answer(draw(st.integers(0, 0xFFFF)), address, words, function=function)
+            number = draw(st.integers(0, 0xFFFF))
+            frame = modbus.encode_read_answer(number, address, words, function=asked.function)
         else:
-            frame = modbus_rtu.encode_read_answer(address, words, function=function)
+            frame = modbus_rtu.encode_read_answer(address, words, function=asked.function)
     elif template.protocol == "cjt188":
         address = draw(st.integers(0, 99_999_999_999_999))
         body = bytearray(draw(st.binary(min_size=asked.length - 3, max_size=asked.length - 3)))
-        place = template.energy.at
         if draw(st.integers(0, 9)):
-            body[place : place + 4] = bytes(
-                map(dlt645.to_bcd, draw(st.lists(st.integers(0, 99), min_size=4, max_size=4)))
-            )
-            body[place + 4] = draw(st.sampled_from([0x2C, 0x2C, 0x2C, 0x29]))
+            pairs = st.lists(st.integers(0, 99), min_size=asked.words, max_size=asked.words)
+            body[asked.at : asked.at + asked.words] = bytes(map(dlt645.to_bcd, draw(pairs)))
+            if isinstance(asked, RegisterItem) and asked.units:
+                body[asked.at + asked.words] = draw(st.sampled_from([0x2C, 0x2C, 0x2C, 0x29]))
         identifier = asked.start.to_bytes(2, draw(st.sampled_from(["big", "little"])))
         data = identifier + draw(st.binary(min_size=1, max_size=1)) + bytes(body)
         frame = cjt188.encode_frame(draw(st.integers(0, 255)), f"{address:014d}", 0x81, data)
@@ -68,26 +121,44 @@ def frames(draw: st.DrawFn, template: Template, item: str) -> tuple[int, bytes]:
     return address, frame
 
 
-@pytest.mark.parametrize("name", sorted(TEMPLATES))
+LAYOUTS = {(each.protocol, each.energy, each.relay): each for each in TEMPLATES.values()}
+"""Templates that come with Sluice, one of those whose register and relay are told alike."""
+CHECKED = [*LAYOUTS.values(), *(read_template(name, text) for name, text in OWN.items())]
+
+
+@pytest.mark.parametrize("template", CHECKED, ids=lambda template: template.name)
 @pytest.mark.parametrize("alike", [True, False], ids=["equal lengths", "mixed lengths"])
-def test_columns_equal_frames_read_alone(name: str, alike: bool) -> None:
-    template = TEMPLATES[name]
+def test_columns_equal_frames_read_alone(template: Template, alike: bool) -> None:
+    items = ITEMS if template.name in OWN else ("energy", "relay")
 
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        for item, together, one in (
-            ("energy", decode_registers, read_register),
-            ("relay", decode_supply, read_supply),
-        ):
-            drawn = data.draw(st.lists(frames(template, item), min_size=1, max_size=8))
-            if alike:
-                drawn = [pair for pair in drawn if len(pair[1]) == len(drawn[0][1])]
-            addresses, bytes_ = [pair[0] for pair in drawn], [pair[1] for pair in drawn]
-            block = Block.of_frames(name, item, addresses, [0] * len(drawn), bytes_)
-            values, good = together(block, template)
-            assert list(zip(values.tolist(), good.tolist(), strict=True)) == alone(block, template, one)
+        item = data.draw(st.sampled_from(items))
+        drawn = data.draw(st.lists(frames(template, item), min_size=1, max_size=8))
+        if alike:
+            drawn = [pair for pair in drawn if len(pair[1]) == len(drawn[0][1])]
+        addresses, bytes_ = [pair[0] for pair in drawn], [pair[1] for pair in drawn]
+        block = Block.of_frames(template.name, item, addresses, [0] * len(drawn), bytes_)
+        assert together(block, template) == alone(block, template)
 
     check()
+
+
+def test_what_meters_tell_beside_the_register() -> None:
+    """Frames of the standard's examples, and of a meter whose words are known."""
+    dlt, acrel = TEMPLATES["dtsy1352-dlt645"], TEMPLATES["dtsy1352-credit"]
+    bands = bytes.fromhex("68120000001020689118333234335C34333395333333933333333633333335333333 7416".replace(" ", ""))
+    assert read_bands(bands, dlt, 201000000012) == (620, 600, 30, 20)
+    remaining = bytes.fromhex("68120000001020689108 3335C33389CB3433C416".replace(" ", ""))
+    assert read_register(remaining, dlt, 201000000012, "remaining") == 198_560_000_000
+    count = dlt645.encode_read_answer("201000000012", 0x0333_0201, bytes.fromhex("1200"))
+    assert read_register(count, dlt, 201000000012, "count") == 12
+    words = modbus.encode_read_answer(1, 17, (0, 100, 0, 200, 0, 300, 1, 0))
+    assert read_bands(words, acrel, 17) == (1000, 2000, 3000, 655_360)
+    assert read_register(modbus.encode_read_answer(1, 17, (0, 1250)), acrel, 17, "remaining") == 12_500_000_000
+    assert read_register(modbus.encode_read_answer(1, 17, (3,)), acrel, 17, "count") == 3
+    with pytest.raises(FrameError, match="has no overdraft"):
+        read_register(words, acrel, 17, "overdraft")
 
 
 def test_what_the_words_and_bits_mean() -> None:

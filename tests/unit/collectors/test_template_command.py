@@ -14,6 +14,9 @@ TEMPLATES = sorted(SHIPPED.glob("*.toml"))
 MODBUS = (SHIPPED / "ddsy1352.toml").read_text("utf-8")
 DLT645 = (SHIPPED / "dlt645-2007.toml").read_text("utf-8")
 CJT188 = (SHIPPED / "cjt188-water.toml").read_text("utf-8")
+OWN = (SHIPPED / "dtsy1352-dlt645.toml").read_text("utf-8")
+OWN_MODBUS = (SHIPPED / "dtsy1352-credit.toml").read_text("utf-8")
+WATER_CREDIT = CJT188 + "[remaining]\nstart = 0x8105\nlength = 18\nat = 9\nwords = 4\nscale = 10_000_000\n"
 
 
 def check(path: Path) -> tuple[int, str]:
@@ -69,6 +72,16 @@ def test_all_faults_are_told_at_once_with_line_and_field(tmp_path: Path) -> None
             CJT188, "off = [0x0001]", "off = [0x0000]", "relay.off has a value that `on` has too", id="status"
         ),
         pytest.param(CJT188, "off = [0x0001]", "off = [0x0004]", "relay.mask leaves out bits", id="mask"),
+        pytest.param(OWN, "words = 20", "words = 18", "bands.words is not for 5 registers", id="bands of no length"),
+        pytest.param(OWN, "registers = 5", "registers = 10", "bands.registers is 10, not a whole", id="ten bands"),
+        pytest.param(OWN, "registers = 5", "registers = 2", "bands.words has 10 for a register", id="long bands"),
+        pytest.param(OWN, "skip = 1", "skip = 5", "bands.skip leaves 0 registers by tariff", id="no bands"),
+        pytest.param(OWN_MODBUS, "words = 8", "words = 16", "bands.words with its scale goes up to", id="wide bands"),
+        pytest.param(OWN_MODBUS, "[remaining]", "[overdraft]", "overdraft says nothing without", id="overdraft alone"),
+        pytest.param(OWN_MODBUS, "words = 1\n", "words = 1\nscale = 2\n", "count.scale is not known", id="count"),
+        pytest.param(OWN, "words = 4\nscale = 10_000_000 ", "words = 8\nscale = 10_000_000", "64 bits", id="credit"),
+        pytest.param(WATER_CREDIT, "at = 9", "at = 12", "remaining.at with words ends behind", id="credit at the end"),
+        pytest.param(WATER_CREDIT, "[remaining]", "[bands]", "bands.registers is missing", id="bands of water"),
         pytest.param(CJT188, "meter_type = 0x10", "meter_type = true", "meter_type is True", id="truth for a number"),
     ],
 )
@@ -79,6 +92,12 @@ def test_a_fault_is_told(tmp_path: Path, text: str, old: str, new: str, said: st
     status, told = check(path)
     assert (status, said in told) == (2, True), told
     assert "Traceback" not in told
+
+
+def test_water_with_credit_in_its_answer_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WATER_CREDIT, "utf-8")
+    assert check(path) == (0, f"{path}: good\n")
 
 
 def test_a_password_stays_out_of_what_is_told(tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from collectors.wire import dlt645, modbus
 from collectors.wire.round import Block, Round, decode_round, encode_round
+from collectors.wire.templates import TEMPLATES
 from streams import decode as module
 from streams.core.outcome import Supply
+from streams.core.told import BANDS_MAX, UNTOLD
 from streams.decode import Readings, RoundReader, read_rounds
 from tests.ledger_inputs import BEGIN_MS, DLT645, MODBUS, energy_frames, energy_round, never_ahead, relay_frames
 
@@ -290,3 +293,109 @@ def test_what_is_no_round_of_the_site_is_set_aside_whole(read: Read, value: byte
     (aside,) = found.rejected
     assert (aside.offset, aside.reason, aside.data) == (1, "malformed", value or b"")
     assert detail in aside.detail
+
+
+OWN = "dtsy1352-dlt645"
+"""A template with credit, overdraft, count and four tariffs."""
+
+
+def told(item: str, answers: Mapping[int, str], template: str = OWN) -> Block:
+    """A block of an item's answers: by address, digits as read from left to right."""
+    asked = TEMPLATES[template].item(item)
+    assert asked is not None
+    frames = [
+        dlt645.encode_read_answer(f"{address:012d}", asked.start, bytes.fromhex(digits)[::-1])
+        for address, digits in answers.items()
+    ]
+    return Block.of_frames(template, item, list(answers), [BEGIN_MS] * len(answers), frames)
+
+
+def own_energy(*addresses: int) -> Block:
+    return energy(list(addresses), list(addresses), OWN)
+
+
+ZERO = "00000000"
+
+
+@twice
+def test_credit_is_what_remains_less_what_was_overdrawn(read: Read) -> None:
+    found = read(
+        (
+            0,
+            blocks_round(
+                own_energy(161, 162),
+                told("remaining", {162: "00001250", 161: ZERO}),
+                told("overdraft", {161: "00000375", 162: ZERO}),
+                told("count", {161: "0003", 162: "0017"}),
+                gateway="G3",
+            ),
+        )
+    )
+    assert found.batch.remaining is not None
+    assert found.batch.count is not None
+    assert found.batch.remaining.tolist() == [-3_750_000_000, 12_500_000_000]
+    assert found.batch.count.tolist() == [3, 17]
+    assert found.batch.bands is None
+    assert not found.rejected
+
+
+@twice
+@pytest.mark.parametrize(
+    ("beside", "rejected"),
+    [
+        pytest.param([told("remaining", {161: ZERO})], 0, id="no overdraft"),
+        pytest.param([told("overdraft", {161: ZERO})], 0, id="overdraft alone"),
+        pytest.param([told("remaining", {162: ZERO}), told("overdraft", {161: ZERO})], 0, id="another meter"),
+        pytest.param([told("remaining", {161: ZERO}), told("overdraft", {161: "FFFFFFFF"})], 1, id="overdraft absent"),
+        pytest.param([told("remaining", {161: "00FF0000"}), told("overdraft", {161: ZERO})], 1, id="no BCD"),
+        pytest.param(
+            [told("remaining", {161: ZERO}, "ddsy1352-dlt645"), told("overdraft", {161: ZERO}, "ddsy1352-dlt645")],
+            0,
+            id="another kind of meter",
+        ),
+    ],
+)
+def test_credit_told_in_part_is_not_told(read: Read, beside: list[Block], rejected: int) -> None:
+    found = read((0, blocks_round(own_energy(161), *beside, gateway="G3")))
+    assert [row[2:4] for row in rows(found)] == [(30, 1610)]
+    assert found.batch.remaining is None or found.batch.remaining.tolist() == [UNTOLD]
+    assert [frame.reason for frame in found.rejected] == ["damaged"] * rejected
+
+
+@twice
+def test_a_template_without_overdraft_tells_its_credit_alone(read: Read) -> None:
+    remaining = modbus.encode_read_answer(1, 2, (0, 1250))
+    block = Block.of_frames("dtsy1352-credit", "remaining", [2], [BEGIN_MS], [remaining])
+    count = Block.of_frames("dtsy1352-credit", "count", [2], [BEGIN_MS], [modbus.encode_read_answer(1, 2, (9,))])
+    found = read((0, blocks_round(energy([1, 2], [5, 6], "dtsy1352-credit"), block, count)))
+    assert found.batch.remaining is not None
+    assert found.batch.count is not None
+    assert found.batch.remaining.tolist() == [UNTOLD, 12_500_000_000]
+    assert found.batch.count.tolist() == [UNTOLD, 9]
+
+
+@twice
+def test_band_registers_are_those_of_the_tariffs_in_their_order(read: Read) -> None:
+    """Beside a meter of another kind, one that does not tell, and a damaged answer."""
+    total = "00001000"
+    whole = f"{'00000400'}{'00000300'}{'00000200'}{'00000100'}{total}"
+    damaged = f"{'00000400'}{'0000030A'}{'00000200'}{'00000100'}{total}"
+    found = read(
+        (0, blocks_round(own_energy(161, 162), told("bands", {161: whole}), gateway="G3")),
+        (1, blocks_round(own_energy(161, 162), told("bands", {161: damaged, 162: whole}), gateway="G3")),
+        (2, modbus_round("G1", [1], [5])),
+    )
+    assert found.batch.bands is not None
+    untold, shown = [UNTOLD] * BANDS_MAX, [1000, 2000, 3000, 4000] + [UNTOLD] * (BANDS_MAX - 4)
+    assert found.batch.bands.tolist() == [shown, untold, untold, shown, untold]
+    assert [(frame.offset, frame.line, frame.reason) for frame in found.rejected] == [(1, 2, "damaged")]
+
+
+@twice
+def test_what_a_template_does_not_have_is_set_aside(read: Read) -> None:
+    block = Block.of_frames(MODBUS, "bands", [1], [BEGIN_MS], [b"abc"])
+    count = Block.of_frames(MODBUS, "count", [1], [BEGIN_MS], [b"def"])
+    found = read((0, blocks_round(energy([1], [5]), block, count)))
+    assert rows(found) == [(0, 0, 10, 50, UNKNOWN)]
+    assert [(frame.line, frame.reason) for frame in found.rejected] == [(1, "damaged"), (2, "damaged")]
+    assert ["has no bands" in found.rejected[0].detail, "has no count" in found.rejected[1].detail] == [True, True]

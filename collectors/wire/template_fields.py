@@ -1,0 +1,171 @@
+"""The fields of a template's text, by protocol and section, and what values each takes."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from collectors.wire.template import Protocol
+from streams.core.told import BANDS_MAX
+
+INT64_MAX: Final = (1 << 63) - 1
+_READ_MAX = 125
+_CJT188_LENGTH_MAX = 0x64
+
+
+class Wrong(ValueError):
+    """A value that a field does not take."""
+
+
+Reader = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How a field's value is read, and whether it may be left out."""
+
+    read: Reader
+    needed: bool = True
+
+
+def is_secret(text: object) -> bool:
+    """Whether a value is a password (level and three bytes) or an operator's code of DL/T645."""
+    return isinstance(text, str) and re.fullmatch("[0-9A-Fa-f]{8}", text) is not None
+
+
+def _number(low: int, high: int) -> Reader:
+    def read(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise Wrong(f"is {value!r}, not a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def _one_of(*allowed: int) -> Reader:
+    def read(value: Any) -> int:
+        if type(value) is not int or value not in allowed:
+            raise Wrong(f"is {value!r}, not one of {', '.join(map(str, allowed))}")
+        return value
+
+    return read
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong(f"is {value!r}, neither true nor false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise Wrong(f"is {value!r}, no text")
+    return value
+
+
+def _secret(value: Any) -> str:
+    # The value stays out of messages: it may be a true password with a slip of the pen.
+    if not is_secret(value):
+        raise Wrong("is not 8 hexadecimal digits")
+    return str(value)
+
+
+def _numbers(high: int) -> Reader:
+    one = _number(0, high)
+
+    def read(value: Any) -> tuple[int, ...]:
+        if not isinstance(value, list) or not value:
+            raise Wrong(f"is {value!r}, no list of numbers")
+        return tuple(map(one, value))
+
+    return read
+
+
+def _units(value: Any) -> tuple[tuple[int, int], ...]:
+    if not isinstance(value, dict) or not value:
+        raise Wrong(f"is {value!r}, no table of units")
+    scale = _number(1, INT64_MAX)
+    units = []
+    for code, each in value.items():
+        if not re.fullmatch("[0-9A-Fa-f]{2}", code):
+            raise Wrong(f"has {code!r}, which is not two hexadecimal digits")
+        units.append((int(code, 16), scale(each)))
+    return tuple(units)
+
+
+TOP: Final = {"protocol": Field(_text), "meter": Field(_text)}
+_WORD: Final = Field(_number(0, 0xFFFF))
+_BYTE: Final = Field(_number(0, 0xFF))
+_LENGTH: Final = Field(_number(4, _CJT188_LENGTH_MAX))
+_PLACE: Final = Field(_number(0, _CJT188_LENGTH_MAX))
+_SCALE: Final = Field(_number(1, INT64_MAX))
+_IDENTIFIER: Final = Field(_number(0, 0xFFFF_FFFF))
+
+_SIGNLESS: Final = {"high_word_first": Field(_flag, needed=False), "function": Field(_one_of(3, 4), needed=False)}
+_IN_WORDS: Final = {"start": _WORD, "words": Field(_number(1, 4)), **_SIGNLESS}
+_IN_BYTES: Final = {"start": _IDENTIFIER, "words": Field(_number(1, 8))}
+_IN_ANSWER: Final = {"start": _WORD, "length": _LENGTH, "at": _PLACE}
+_VALUE_IN_ANSWER: Final = {**_IN_ANSWER, "words": Field(_number(1, 7))}
+_SCALED: Final = {"scale": _SCALE}
+_BANDS: Final = {
+    "registers": Field(_number(1, BANDS_MAX + 1)),
+    "skip": Field(_number(0, BANDS_MAX), needed=False),
+    **_SCALED,
+}
+
+_Sections = dict[str, dict[str, Field]]
+
+
+def _sections(top: dict[str, Field], value: dict[str, Field], **others: dict[str, Field]) -> _Sections:
+    """The fields of a text and of its items; `value` those of what is one number, but for its scale."""
+    money = {**value, **_SCALED}
+    return {"": top, "energy": money, "remaining": money, "overdraft": money, "count": value} | others
+
+
+FIELDS: Final[dict[Protocol, _Sections]] = {
+    "modbus": _sections(
+        {},
+        _IN_WORDS,
+        energy={**_IN_WORDS, **_SCALED, "counts": Field(_number(1, 1_000_000), needed=False)},
+        bands={"start": _WORD, "words": Field(_number(1, 4 * (BANDS_MAX + 1))), **_SIGNLESS, **_BANDS},
+        relay={
+            "start": _WORD,
+            "words": Field(_number(1, _READ_MAX - 2)),
+            "off": Field(_numbers(0xFFFF)),
+            "on": Field(_numbers(0xFFFF)),
+            "automatic": Field(_number(0, 0xFFFF), needed=False),
+        },
+    ),
+    "dlt645-2007": _sections(
+        {},
+        _IN_BYTES,
+        bands={"start": _IDENTIFIER, "words": Field(_number(1, 8 * (BANDS_MAX + 1))), **_BANDS},
+        relay={
+            "start": _IDENTIFIER,
+            "words": Field(_number(1, 8)),
+            "off_bit": Field(_number(0, 63)),
+            "cut": _BYTE,
+            "restore": _BYTE,
+            "password": Field(_secret),
+            "operator": Field(_secret),
+        },
+    ),
+    "cjt188": _sections(
+        {"meter_type": _BYTE, "low_byte_first": Field(_flag, needed=False)},
+        _VALUE_IN_ANSWER,
+        energy={**_VALUE_IN_ANSWER, "units": Field(_units)},
+        bands={**_IN_ANSWER, "words": Field(_number(1, _CJT188_LENGTH_MAX)), **_BANDS},
+        relay={
+            **_IN_ANSWER,
+            "words": Field(_number(1, 4)),
+            "mask": Field(_number(1, 0xFFFF_FFFF)),
+            "off": Field(_numbers(0xFFFF_FFFF)),
+            "on": Field(_numbers(0xFFFF_FFFF)),
+            "control": Field(_number(0, 0x3F)),
+            "command": _WORD,
+            "cut": _BYTE,
+            "restore": _BYTE,
+        },
+    ),
+}
+"""By protocol: the fields of the text itself and of each item."""
