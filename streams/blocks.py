@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.arrays import decode_bands, decode_registers, decode_supply
+from collectors.wire.arrays import decode_bands, decode_conditions, decode_registers, decode_supply
 from collectors.wire.round import Block, Round
-from collectors.wire.template import ITEMS
+from collectors.wire.template import EVENT_ITEMS, ITEMS
 from collectors.wire.templates import TEMPLATES, Template
 from streams.columns import (
     BANDS_ITEM,
     REGISTER_ITEM,
+    STATUS_ITEM,
     SUPPLY_ITEM,
     Columns,
     Line,
@@ -132,7 +133,8 @@ def _tell(item: str, registers: Sequence[_Placed], beside: _Beside) -> tuple[NDA
         bands, good = _decode(beside.placed, _told_bands, np.int64, BANDS_MAX)
         told = _join(registers, beside, bands, UNTOLD, of_template=True)
     else:
-        numbers, good = _decode(beside.placed, _told_register, np.int64)
+        decode = _told_conditions if item == STATUS_ITEM else _told_register
+        numbers, good = _decode(beside.placed, decode, np.int64)
         told = _join(registers, beside, numbers, UNTOLD, of_template=True)
     return told, [frame.reject_damaged() for frame in _frames(beside.placed, ~good)]
 
@@ -140,6 +142,11 @@ def _tell(item: str, registers: Sequence[_Placed], beside: _Beside) -> tuple[NDA
 def _told_register(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     values, good = decode_registers(block, template)
     return np.where(good, values, UNTOLD), good
+
+
+def _told_conditions(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    bits, good = decode_conditions(block, template)
+    return np.where(good, bits, UNTOLD), good
 
 
 def _told_bands(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -241,6 +248,8 @@ def _batch(
         remaining=_credit(registers, told),
         count=told.get("count"),
         bands=told.get(BANDS_ITEM),
+        conditions=told.get(STATUS_ITEM),
+        events=_events(told, len(values)),
     )
     return np.repeat(place, counts), batch
 
@@ -255,6 +264,14 @@ def _credit(registers: Sequence[_Placed], told: Mapping[str, NDArray[np.int64]])
     needed = np.repeat(has_overdraft, np.array([len(one) for one in registers], np.int64))
     whole = (remaining != UNTOLD) & ((overdraft != UNTOLD) | ~needed)
     return np.where(whole, remaining - np.where(needed & whole, overdraft, 0), UNTOLD)
+
+
+def _events(told: Mapping[str, NDArray[np.int64]], count: int) -> NDArray[np.int64] | None:
+    """What meters have counted of events, a column an event; None where none tells."""
+    if not told.keys() & set(EVENT_ITEMS):
+        return None
+    untold = np.full(count, UNTOLD, np.int64)
+    return np.stack([told.get(name, untold) for name in EVENT_ITEMS], axis=1)
 
 
 def _frames(placed: Sequence[_Placed], rows: NDArray[np.bool_]) -> list[Line]:

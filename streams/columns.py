@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.answers import read_bands, read_register, read_supply
+from collectors.wire.answers import read_bands, read_conditions, read_register, read_supply
 from collectors.wire.errors import FrameError
 from collectors.wire.template import REGISTERS
 from collectors.wire.templates import TEMPLATES, Template
@@ -17,9 +17,11 @@ from streams.core.site import ReadingBatch
 REGISTER_ITEM = "energy"
 SUPPLY_ITEM = "relay"
 BANDS_ITEM = "bands"
+STATUS_ITEM = "status"
 READ_ONE: Final[Mapping[str, Callable[[bytes, Template, int], object]]] = {
     **{name: partial(read_register, name=name) for name in REGISTERS},
     BANDS_ITEM: read_bands,
+    STATUS_ITEM: read_conditions,
     SUPPLY_ITEM: read_supply,
 }
 """By item, the codec that reads one frame at a time and says what is wrong with it."""

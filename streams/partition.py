@@ -24,6 +24,7 @@ from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import ReadingBatch
 from streams.decode import InputRecord, IsAhead, RoundReader
 from streams.errors import GapError
+from streams.evidence import with_frames
 from streams.log import Output
 from streams.postings import Inputs, Postings, Span, cut_postings, encode_postings
 from streams.records import (
@@ -72,6 +73,8 @@ class _Draft:
     sites: dict[str, Site] = field(default_factory=dict)
     unknown: dict[str, dict[tuple[int, int], str]] = field(default_factory=dict)
     """By site: offset and line of readings of unknown meters, and where they came from."""
+    rounds: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    """By site: what was read, by offset."""
     rejected: list[Output] = field(default_factory=list)
     readings: int = 0
 
@@ -170,6 +173,7 @@ class Partition:
                 position = Position(Source.FRAMES, frame.offset, frame.line)
                 self._reject(name.encode(), draft, position, reason=frame.reason, detail=frame.detail, data=frame.data)
             draft.unknown[name] = found.unknown
+            draft.rounds[name] = {record.offset: record.value or b"" for record in rounds}
             draft.readings += len(found.batch)
             self._sites[name].take_readings(found.batch)
 
@@ -214,6 +218,8 @@ class Partition:
             site = draft.sites.get(name)
             if site is not None:
                 outcome = _name_unknown(site.settle(), draft.unknown.get(name, {}))
+                if outcome.alarms:
+                    outcome = replace(outcome, alarms=with_frames(outcome.alarms, draft.rounds.get(name, {})))
                 outputs += [
                     Output(LEDGER_STATE, self.number, f"{name}/{page}".encode(), value)
                     for page, value in site.dirty_pages().items()

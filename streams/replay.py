@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from streams.core.conditions import CONDITIONS, EVENTS, Condition, bit_of
 from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source, Supply
@@ -29,7 +30,7 @@ _USUAL = re.compile(
     r'"meter": ?"([^"\\\x00-\x1f]+)", ?"register": ?"([0-9]{1,9})(?:\.([0-9]{1,3}))?", ?'
     r'"read_at": ?"([0-9T:.Z+-]+)"(?:, ?"supply": ?"(on|off)")?\}\}\s*'
 )
-_TOLD = frozenset({"remaining", "count", "band_registers"})
+_TOLD = frozenset({"remaining", "count", "band_registers", "conditions", "events"})
 _SUPPLY = {None: Supply.UNKNOWN, "on": Supply.ON, "off": Supply.OFF}
 _SCALE = {None: 0, 1: 100, 2: 10, 3: 1}
 
@@ -48,13 +49,16 @@ class _Run:
     """By place, where a reading tells more than its register."""
 
     def batch(self) -> ReadingBatch:
-        remaining = count = bands = None
+        remaining = count = bands = conditions = events = None
         if self.told:
-            remaining, count = np.full((2, len(self.line)), UNTOLD, np.int64)
+            remaining, count, conditions = np.full((3, len(self.line)), UNTOLD, np.int64)
+            events = np.full((len(self.line), len(EVENTS)), UNTOLD, np.int64)
             bands = np.full((len(self.line), BANDS_MAX), UNTOLD, np.int64)
             for place, told in self.told.items():
                 remaining[place], count[place] = told.remaining, told.count
                 bands[place, : len(told.bands)] = told.bands
+                conditions[place] = told.conditions
+                events[place, : len(told.events)] = told.events
         return ReadingBatch(
             meter=np.array(self.meter, np.int32),
             register=np.array(self.register, np.int64),
@@ -66,6 +70,8 @@ class _Run:
             remaining=remaining,
             count=count,
             bands=bands,
+            conditions=conditions,
+            events=events,
         )
 
 
@@ -144,7 +150,7 @@ class Replay:
     def _take_reading(self, number: int, site: str, at: int, reading: object) -> None:
         if not isinstance(reading, dict):
             raise MalformedError("reading", "must be an object")
-        _known(reading, {"meter", "register", "read_at", "supply", "remaining", "count", "band_registers"})
+        _known(reading, {"meter", "register", "read_at", "supply"} | _TOLD)
         meter = _text(reading, "meter")
         register = _decimal(reading, "register").scaled(3)
         read_at = self._time(_text(reading, "read_at"), "read_at")
@@ -224,7 +230,7 @@ def _known(line: Mapping[str, Any], names: set[str]) -> None:
 
 
 def told_of(ledger: SiteLedger, reading: Mapping[str, Any]) -> Told:
-    """What a reading line tells of its meter's own credit and band registers.
+    """What a reading line tells of its meter's own credit, band registers and conditions.
 
     Raises:
         MalformedError: A field is of the wrong form.
@@ -249,7 +255,26 @@ def told_of(ledger: SiteLedger, reading: Mapping[str, Any]) -> Told:
         bands = ledger.bands_told(
             reading["meter"], {name: _quantity(text, "band_registers") for name, text in given.items()}
         )
-    return Told(remaining, count, bands)
+    return Told(remaining, count, bands, *_conditions(reading))
+
+
+def _conditions(reading: Mapping[str, Any]) -> tuple[int, tuple[int, ...]]:
+    """Conditions that are there, as bits, and counts of events."""
+    there, events = UNTOLD, [UNTOLD] * len(EVENTS)
+    if "conditions" in reading:
+        given = reading["conditions"]
+        if not isinstance(given, list) or not all(isinstance(name, str) and name in CONDITIONS for name in given):
+            raise MalformedError("conditions", f"must be a list of some of {', '.join(CONDITIONS)}")
+        there = sum(bit_of(Condition(name)) for name in set(given))
+    if "events" in reading:
+        given = reading["events"]
+        if not isinstance(given, dict) or not all(name in EVENTS for name in given):
+            raise MalformedError("events", f"must be an object with some of {', '.join(EVENTS)}")
+        for name, count in given.items():
+            if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < COUNT_LIMIT:
+                raise MalformedError("events", f"has a {name} that is no whole number below 10^9")
+            events[EVENTS.index(Condition(name))] = count
+    return there, tuple(events)
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:

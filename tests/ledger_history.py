@@ -88,6 +88,8 @@ def reading_batch(site: SiteLedger, lines: Sequence[Line]) -> ReadingBatch:
         remaining=np.array([each.remaining for each in told], np.int64),
         count=np.array([each.count for each in told], np.int64),
         bands=np.array([[*each.bands, *[UNTOLD] * (BANDS_MAX - len(each.bands))] for each in told], np.int64),
+        conditions=np.array([each.conditions for each in told], np.int64),
+        events=np.array([each.events for each in told], np.int64),
     )
 
 

@@ -20,6 +20,10 @@ class Item(StrEnum):
     REMAINING = "remaining"
     OVERDRAFT = "overdraft"
     COUNT = "count"
+    STATUS = "status"
+    COVER_OPENED = "cover_opened"
+    TERMINAL_COVER_OPENED = "terminal_cover_opened"
+    MAGNETIC_FIELD = "magnetic_field"
 
 
 class Action(StrEnum):

@@ -39,6 +39,8 @@ class Pace:
         silent_meters: Meters silent one after the other that make the rest of a round not worth waiting for.
         retry_s: Before a command is tried again on a line that is away or a meter that is silent, doubled each time.
         retry_s_max: Between two tries of a command at most.
+        events_every: Rounds from one in which a meter is asked for its counts of events to the next: they are a request
+            each, and say as much an hour later.
     """
 
     interval_s: float
@@ -46,6 +48,7 @@ class Pace:
     silent_meters: int = 3
     retry_s: float = 0.5
     retry_s_max: float = 10.0
+    events_every: int = 12
 
 
 class GatewaySession:
@@ -78,6 +81,7 @@ class GatewaySession:
         self._silent: dict[str, None] = {}
         """Meters that did not answer when they were last asked, the one asked longest ago first."""
         self._gathering: Gathering | None = None
+        self._rounds = 0
 
     async def run(self) -> None:
         """Serve the gateway until cancelled."""
@@ -100,28 +104,35 @@ class GatewaySession:
         What was read so far goes out early if a command comes in between (see `_read_after_command`); this returns the
         rest.
         """
+        self._rounds += 1
         silent = [self._meters[meter] for meter in self._silent]
         meters = [meter for meter in self.plan.meters if meter.meter not in self._silent] + silent
         self._gathering = Gathering(self.plan)
         try:
-            await self._gather(meters, self._gathering)
+            await self._gather(meters, self._gathering, events=True)
             return self._gathering.take(self._clock.now_ms())
         finally:
             self._gathering = None
 
     async def read(self, meters: Sequence[MeterOnLine]) -> Round | None:
-        """Ask meters for all items, each meter's together; None if none answered."""
+        """Ask meters for all items but counts of events, each meter's together; None if none answered."""
         gathering = Gathering(self.plan)
         await self._gather(meters, gathering)
         return gathering.take(self._clock.now_ms())
 
-    async def _gather(self, meters: Sequence[MeterOnLine], into: Gathering) -> None:
+    async def _gather(self, meters: Sequence[MeterOnLine], into: Gathering, *, events: bool = False) -> None:
+        """Ask meters, one after the other.
+
+        Args:
+            events: Whether those whose turn it is in this round are asked for their counts of events.
+        """
         silent = 0
         for meter in meters:
             frames: list[tuple[Item, bytes]] = []
             read_at = 0
             try:
-                for items in meter.template.requests():
+                with_events = events and (self._rounds + meter.address) % self._pace.events_every == 0
+                for items in meter.template.requests(with_events=with_events):
                     try:
                         answer = await self._ask(meter, Item(items[0]), into)
                     except Refused as error:

@@ -8,6 +8,7 @@ from collectors.wire.binary_fraction import counts_of
 from collectors.wire.cjt188 import Cjt188Frame
 from collectors.wire.errors import FrameError
 from collectors.wire.template import AnyItem, RegisterItem, Template
+from streams.core.conditions import bit_of
 from streams.core.outcome import Supply
 
 
@@ -73,6 +74,26 @@ def read_supply(frame: bytes, template: Template, address: int) -> Supply:
     value = _dlt645_value(frame, address, item.start, item.words)
     is_open = int.from_bytes(value, "little") >> item.off_bit & 1
     return Supply.OFF if is_open else Supply.ON
+
+
+def read_conditions(frame: bytes, template: Template, address: int) -> int:
+    """The conditions that a frame of the item `status` shows, as bits (`streams.core.conditions.bit_of`).
+
+    Raises:
+        FrameError: As for `read_register`.
+    """
+    item = template.status
+    if item is None:
+        raise _lacks(template, "status")
+    if template.protocol == "modbus":
+        words = _modbus_words(frame, address, item.words, item.function)
+        status = sum(word << 16 * place for place, word in enumerate(words))
+    elif template.protocol == "cjt188":
+        body = _cjt188_body(frame, address, item)
+        status = int.from_bytes(body[item.at : item.at + item.words], "little")
+    else:
+        status = int.from_bytes(_dlt645_value(frame, address, item.start, item.words), "little")
+    return sum(bit_of(condition) for condition, bits in item.bits if any(status >> bit & 1 for bit in bits))
 
 
 def _lacks(template: Template, name: str) -> FrameError:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collectors.wire import arrays_cjt188, arrays_dlt645, arrays_modbus
-from collectors.wire.answers import read_bands, read_register, read_supply
+from collectors.wire.answers import read_bands, read_conditions, read_register, read_supply
 from collectors.wire.errors import FrameError
-from collectors.wire.matrix import Bytes, Good, Values
+from collectors.wire.matrix import Bytes, Good, Values, conditions_of
 from collectors.wire.round import Block
 from collectors.wire.template import Template
 
@@ -61,6 +61,19 @@ def decode_supply(block: Block, template: Template) -> tuple[Bytes, Good]:
         return _one_by_one(block, lambda frame, address: read_supply(frame, template, address), np.uint8)
     supply, good = reader.supply(_matrix(block), block.addresses, template.relay)
     return np.where(good, supply, np.uint8(0)), good
+
+
+def decode_conditions(block: Block, template: Template) -> tuple[Values, Good]:
+    """What a block of the item `status` tells of the meters' conditions.
+
+    Returns:
+        Bits for each frame, and whether the frame is good; 0 where it is not.
+    """
+    reader, item = _READERS[template.protocol], template.status
+    if item is None or block.frame_length not in reader.answer_sizes(item):
+        return _one_by_one(block, lambda frame, address: read_conditions(frame, template, address), np.int64)
+    status, good = reader.status(_matrix(block), block.addresses, item)
+    return np.where(good, conditions_of(status, item), 0), good
 
 
 def _matrix(block: Block) -> Bytes:

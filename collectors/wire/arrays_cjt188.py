@@ -4,7 +4,7 @@ import numpy as np
 
 from collectors.wire.cjt188 import ANSWER, READ, SHORTEST, VALUE_AT, orders_of
 from collectors.wire.matrix import Addresses, Bytes, Good, Values, bands_from_bcd, from_bcd, from_bytes, sums_hold
-from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem
+from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem, StatusItem
 from streams.core.outcome import Supply
 
 _IDENTIFIER_AT = 11
@@ -36,13 +36,19 @@ def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values,
     return raw * item.scale, _good(frames, addresses, item.start) & digits
 
 
+def status(frames: Bytes, addresses: Addresses, item: StatusItem) -> tuple[Bytes, Good]:
+    """The bytes of status by rising bits, a row a frame, and which frames are good."""
+    start = VALUE_AT + item.at
+    return frames[:, start : start + item.words], _good(frames, addresses, item.start)
+
+
 def supply(frames: Bytes, addresses: Addresses, item: RelayItem) -> tuple[Bytes, Good]:
     """Codes of supply, and which frames are good."""
     start = VALUE_AT + item.at
-    status = from_bytes(frames[:, start : start + item.words]) & item.mask
+    found = from_bytes(frames[:, start : start + item.words]) & item.mask
     codes = np.full(len(frames), Supply.UNKNOWN, np.uint8)
-    codes[np.isin(status, item.on)] = Supply.ON
-    codes[np.isin(status, item.off)] = Supply.OFF
+    codes[np.isin(found, item.on)] = Supply.ON
+    codes[np.isin(found, item.off)] = Supply.OFF
     return codes, _good(frames, addresses, item.start)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from collectors.wire.dlt645 import ANSWER, READ, SHORTEST
 from collectors.wire.matrix import Addresses, Bytes, Good, Values, bands_from_bcd, from_bcd, sums_hold
-from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem
+from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem, StatusItem
 from streams.core.outcome import Supply
 
 _HEAD = 10
@@ -29,6 +29,12 @@ def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values,
     good, value = _values(frames, addresses, item.start)
     raw, digits = bands_from_bcd(value, item)
     return raw * item.scale, good & digits
+
+
+def status(frames: Bytes, addresses: Addresses, item: StatusItem) -> tuple[Bytes, Good]:
+    """The bytes of status by rising bits, a row a frame, and which frames are good."""
+    good, value = _values(frames, addresses, item.start)
+    return value, good
 
 
 def supply(frames: Bytes, addresses: Addresses, item: RelayItem) -> tuple[Bytes, Good]:

@@ -5,7 +5,7 @@ import numpy as np
 from collectors.wire.binary_fraction import HIGHEST
 from collectors.wire.matrix import Addresses, Bytes, Good, Values
 from collectors.wire.modbus_rtu import CRC_BEGIN, CRC_TABLE, answer_size
-from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem
+from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem, StatusItem
 from streams.core.outcome import Supply
 
 _TCP_HEAD = 9
@@ -33,6 +33,13 @@ def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values,
     good, cells = _words(frames, addresses, item.words, item.function)
     words = cells.reshape(len(frames), item.registers, item.size, 2)[:, item.skip :]
     return _numbers(words, high_word_first=item.high_word_first) * item.scale, good
+
+
+def status(frames: Bytes, addresses: Addresses, item: StatusItem) -> tuple[Bytes, Good]:
+    """The bytes of status by rising bits, a row a frame, and which frames are good."""
+    good, cells = _words(frames, addresses, item.words, item.function)
+    # Each word comes high byte first.
+    return cells.reshape(len(frames), item.words, 2)[:, :, ::-1].reshape(len(frames), -1), good
 
 
 def supply(frames: Bytes, addresses: Addresses, item: RelayItem) -> tuple[Bytes, Good]:

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.template import BandsItem
+from collectors.wire.template import BandsItem, StatusItem
+from streams.core.conditions import bit_of
 
 Bytes = NDArray[np.uint8]
 Good = NDArray[np.bool_]
@@ -26,6 +27,17 @@ def bands_from_bcd(value: Bytes, item: BandsItem) -> tuple[Values, Good]:
     of_tariffs = value.reshape(len(value), item.registers, item.size)[:, item.skip :]
     raw, good = from_bcd(np.ascontiguousarray(of_tariffs).reshape(-1, item.size))
     return raw.reshape(len(value), -1), np.asarray(good.reshape(len(value), -1).all(axis=1))
+
+
+def conditions_of(status: Bytes, item: StatusItem) -> Values:
+    """The conditions that bytes of status show, as bits; the byte with the lowest bits is the first."""
+    found = np.zeros(len(status), np.int64)
+    for condition, bits in item.bits:
+        there = np.zeros(len(status), np.bool_)
+        for bit in bits:
+            there |= status[:, bit // 8] >> (bit % 8) & 1 == 1
+        found[there] |= bit_of(condition)
+    return found
 
 
 def from_bytes(value: Bytes) -> Values:

@@ -6,22 +6,26 @@ It says what the meter speaks, not how its gateway is reached: a Modbus template
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, get_args
 
+from streams.core.conditions import EVENTS, Condition
+
 Protocol = Literal["modbus", "dlt645-2007", "cjt188"]
 PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 
-REGISTERS: Final = ("energy", "remaining", "overdraft", "count")
+EVENT_ITEMS: Final = tuple(event.value for event in EVENTS)
+"""Items that count events of a condition, called as it."""
+REGISTERS: Final = ("energy", "remaining", "overdraft", "count", *EVENT_ITEMS)
 """Items that are one number each; of them a meter has the first for sure."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterItem:
     """One number of a meter: the item `energy`, its running total; or of credit in the meter itself `remaining`,
-    `overdraft` (what it has spent beyond that) and `count` (the recharges it has taken).
+    `overdraft` (what it has spent beyond that) and `count` (the recharges it has taken); or of `EVENT_ITEMS`.
 
-    A raw 1 is `scale` Wh or litres, nano-yuan, or recharges. On Modbus `start` and `words` are the register and its
-    count of words, high word first if so said, read by `function`. Where `counts` is not 0, the two words are a binary
-    fraction (IEEE 754) whose 1.0 is that many raw counts. On DL/T645 `start` is the data identifier and `words` the
-    bytes of BCD.
+    A raw 1 is `scale` Wh or litres, nano-yuan, recharges or events. On Modbus `start` and `words` are the register and
+    its count of words, high word first if so said, read by `function`. Where `counts` is not 0, the two words are a
+    binary fraction (IEEE 754) whose 1.0 is that many raw counts. On DL/T645 `start` is the data identifier and `words`
+    the bytes of BCD.
 
     On CJ/T188 `start` is the identifier, whose answer has `length` data bytes; behind identifier and SER, from byte
     `at` on, are `words` bytes of BCD and, where there are `units`, one of unit: a raw 1 is so many Wh or litres as
@@ -101,7 +105,24 @@ class RelayItem:
     command: int = 0
 
 
-AnyItem = RegisterItem | BandsItem | RelayItem
+@dataclass(frozen=True, slots=True)
+class StatusItem:
+    """The item `status`: words whose bits show conditions of the meter.
+
+    Attributes:
+        bits: By condition the bits, any of which shows it. Bit 0 is the lowest of the byte that is sent first, bit 8
+            the lowest of the second; on Modbus bit 0 is the lowest of the first word, bit 16 that of the second.
+    """
+
+    start: int
+    words: int
+    bits: tuple[tuple[Condition, tuple[int, ...]], ...]
+    function: int = 0x03
+    at: int = 0
+    length: int = 0
+
+
+AnyItem = RegisterItem | BandsItem | RelayItem | StatusItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +133,8 @@ class Template:
         meter: What it is, for people.
         remaining, overdraft, count: None where the meter holds no credit, or does not tell it so.
         bands: None where it has no registers by tariff, or they are not to be read.
+        status: None where no bits of it are known.
+        cover_opened, terminal_cover_opened, magnetic_field: None where it does not count them.
         relay: None where the meter has neither relay nor valve: its supply is unknown and nothing commands it.
         meter_type: CJ/T188's byte T in requests.
         low_byte_first: Whether requests of CJ/T188 send the low byte of an identifier first; answers may do either.
@@ -128,13 +151,21 @@ class Template:
     overdraft: RegisterItem | None = None
     count: RegisterItem | None = None
     bands: BandsItem | None = None
+    status: StatusItem | None = None
+    cover_opened: RegisterItem | None = None
+    terminal_cover_opened: RegisterItem | None = None
+    magnetic_field: RegisterItem | None = None
 
-    def requests(self) -> list[tuple[str, ...]]:
-        """What a meter is asked in a round: for each request the names of the items that its answer serves."""
+    def requests(self, *, with_events: bool = True) -> list[tuple[str, ...]]:
+        """What a meter is asked in a round: for each request the names of the items that its answer serves.
+
+        Args:
+            with_events: Whether it is asked for its counts of events too.
+        """
         asked: dict[tuple[int, ...], list[str]] = {}
         for name in ITEMS:
             item = self.item(name)
-            if item is not None:
+            if item is not None and (with_events or name not in EVENT_ITEMS):
                 whole = (item.function, item.words) if self.protocol == "modbus" else ()
                 asked.setdefault((item.start, *whole), []).append(name)
         return [tuple(names) for names in asked.values()]
@@ -149,6 +180,13 @@ class Template:
         found: RegisterItem | None = getattr(self, name) if name in REGISTERS else None
         return found
 
+    def shows(self, condition: Condition) -> str | None:
+        """The name of the item that shows a condition; None where none does."""
+        if self.item(condition) is not None:
+            return condition.value
+        named = () if self.status is None else (each for each, _ in self.status.bits)
+        return "status" if condition in named else None
 
-ITEMS: Final = ("energy", "relay", "bands", "remaining", "overdraft", "count")
+
+ITEMS: Final = ("energy", "relay", "bands", "remaining", "overdraft", "count", "status", *EVENT_ITEMS)
 """All names of items, as rounds have them and in the order in which a meter is asked."""

@@ -5,16 +5,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from collectors.wire.template import Protocol
+from collectors.wire.template import EVENT_ITEMS, Protocol
+from streams.core.conditions import CONDITIONS, Condition
 from streams.core.told import BANDS_MAX
 
 INT64_MAX: Final = (1 << 63) - 1
 _READ_MAX = 125
 _CJT188_LENGTH_MAX = 0x64
+_STATUS_WORDS_MAX = 32
+_BIT_MAX = 16 * _STATUS_WORDS_MAX - 1
 
 
 class Wrong(ValueError):
-    """A value that a field does not take."""
+    """A value that a field does not take.
+
+    Attributes:
+        within: Of a table, the name in it whose value is wrong.
+    """
+
+    def __init__(self, reason: str, within: str = "") -> None:
+        super().__init__(reason)
+        self.within = within
 
 
 Reader = Callable[[Any], Any]
@@ -93,6 +104,21 @@ def _units(value: Any) -> tuple[tuple[int, int], ...]:
     return tuple(units)
 
 
+def _bits(value: Any) -> tuple[tuple[Condition, tuple[int, ...]], ...]:
+    if not isinstance(value, dict) or not value:
+        raise Wrong(f"is {value!r}, no table of conditions")
+    numbers = _numbers(_BIT_MAX)
+    found = []
+    for name, each in value.items():
+        if name not in CONDITIONS:
+            raise Wrong(f"is none of {', '.join(CONDITIONS)}", name)
+        try:
+            found.append((Condition(name), numbers(each)))
+        except Wrong as error:
+            raise Wrong(str(error), name) from None
+    return tuple(found)
+
+
 TOP: Final = {"protocol": Field(_text), "meter": Field(_text)}
 _WORD: Final = Field(_number(0, 0xFFFF))
 _BYTE: Final = Field(_number(0, 0xFF))
@@ -101,8 +127,11 @@ _PLACE: Final = Field(_number(0, _CJT188_LENGTH_MAX))
 _SCALE: Final = Field(_number(1, INT64_MAX))
 _IDENTIFIER: Final = Field(_number(0, 0xFFFF_FFFF))
 
-_SIGNLESS: Final = {"high_word_first": Field(_flag, needed=False), "function": Field(_one_of(3, 4), needed=False)}
-_IN_WORDS: Final = {"start": _WORD, "words": Field(_number(1, 4)), **_SIGNLESS}
+_BITS: Final = Field(_bits)
+_STATUS_WORDS: Final = Field(_number(1, _STATUS_WORDS_MAX))
+_FUNCTION: Final = Field(_one_of(3, 4), needed=False)
+_READ_SO: Final = {"high_word_first": Field(_flag, needed=False), "function": _FUNCTION}
+_IN_WORDS: Final = {"start": _WORD, "words": Field(_number(1, 4)), **_READ_SO}
 _IN_BYTES: Final = {"start": _IDENTIFIER, "words": Field(_number(1, 8))}
 _IN_ANSWER: Final = {"start": _WORD, "length": _LENGTH, "at": _PLACE}
 _VALUE_IN_ANSWER: Final = {**_IN_ANSWER, "words": Field(_number(1, 7))}
@@ -119,7 +148,8 @@ _Sections = dict[str, dict[str, Field]]
 def _sections(top: dict[str, Field], value: dict[str, Field], **others: dict[str, Field]) -> _Sections:
     """The fields of a text and of its items; `value` those of what is one number, but for its scale."""
     money = {**value, **_SCALED}
-    return {"": top, "energy": money, "remaining": money, "overdraft": money, "count": value} | others
+    counts = dict.fromkeys(("count", *EVENT_ITEMS), value)
+    return {"": top, "energy": money, "remaining": money, "overdraft": money, **counts, **others}
 
 
 FIELDS: Final[dict[Protocol, _Sections]] = {
@@ -127,7 +157,8 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
         {},
         _IN_WORDS,
         energy={**_IN_WORDS, **_SCALED, "counts": Field(_number(1, 1_000_000), needed=False)},
-        bands={"start": _WORD, "words": Field(_number(1, 4 * (BANDS_MAX + 1))), **_SIGNLESS, **_BANDS},
+        status={"start": _WORD, "words": _STATUS_WORDS, "function": _FUNCTION, "bits": _BITS},
+        bands={"start": _WORD, "words": Field(_number(1, 4 * (BANDS_MAX + 1))), **_READ_SO, **_BANDS},
         relay={
             "start": _WORD,
             "words": Field(_number(1, _READ_MAX - 2)),
@@ -139,6 +170,7 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
     "dlt645-2007": _sections(
         {},
         _IN_BYTES,
+        status={"start": _IDENTIFIER, "words": _STATUS_WORDS, "bits": _BITS},
         bands={"start": _IDENTIFIER, "words": Field(_number(1, 8 * (BANDS_MAX + 1))), **_BANDS},
         relay={
             "start": _IDENTIFIER,
@@ -154,6 +186,7 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
         {"meter_type": _BYTE, "low_byte_first": Field(_flag, needed=False)},
         _VALUE_IN_ANSWER,
         energy={**_VALUE_IN_ANSWER, "units": Field(_units)},
+        status={**_IN_ANSWER, "words": _STATUS_WORDS, "bits": _BITS},
         bands={**_IN_ANSWER, "words": Field(_number(1, _CJT188_LENGTH_MAX)), **_BANDS},
         relay={
             **_IN_ANSWER,

@@ -6,11 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from collectors.wire.template import ITEMS, PROTOCOLS, AnyItem, BandsItem, Protocol, RegisterItem, RelayItem, Template
+from collectors.wire.template import (
+    ITEMS,
+    PROTOCOLS,
+    AnyItem,
+    BandsItem,
+    Protocol,
+    RegisterItem,
+    RelayItem,
+    StatusItem,
+    Template,
+)
 from collectors.wire.template_fields import FIELDS, TOP, Field, Wrong
 from collectors.wire.template_fit import misfits
 
-_KINDS: Final[dict[str, type[AnyItem]]] = {"bands": BandsItem, "relay": RelayItem}
+_KINDS: Final[dict[str, type[AnyItem]]] = {"bands": BandsItem, "relay": RelayItem, "status": StatusItem}
 """By name, what an item is that is not one number."""
 
 
@@ -103,7 +113,7 @@ class _Reading:
             try:
                 values[key] = fields[key].read(value)
             except Wrong as error:
-                self._fault(path + key, str(error))
+                self._fault(f"{path}{key}.{error.within}" if error.within else path + key, str(error))
         for key, field in fields.items():
             if field.needed and key not in given:
                 self._fault(path + key, "is missing")

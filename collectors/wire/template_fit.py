@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from collectors.wire.binary_fraction import HIGHEST
-from collectors.wire.template import AnyItem, BandsItem, Protocol, RegisterItem, RelayItem
+from collectors.wire.template import AnyItem, BandsItem, Protocol, RegisterItem, RelayItem, StatusItem
 from collectors.wire.template_fields import INT64_MAX
 from streams.core.told import BANDS_MAX
 
@@ -21,8 +21,14 @@ def misfits(protocol: Protocol, items: Mapping[str, AnyItem]) -> Iterator[tuple[
                 yield from _of_bands(protocol, name, item)
             case RelayItem():
                 yield from _of_relay(protocol, item)
+            case StatusItem():
+                yield from _of_status(protocol, name, item)
     if "overdraft" in items and "remaining" not in items:
         yield "overdraft", "says nothing without [remaining], of which it is taken"
+    status = items.get("status")
+    for condition, _ in status.bits if isinstance(status, StatusItem) else ():
+        if condition in items:
+            yield condition.value, "is told by [status] too; one of the two must do"
 
 
 def _of_register(protocol: Protocol, name: str, item: RegisterItem) -> Iterator[tuple[str, str]]:
@@ -45,6 +51,15 @@ def _of_bands(protocol: Protocol, name: str, item: BandsItem) -> Iterator[tuple[
         yield f"{name}.words", f"with its scale goes up to {highest}, beyond 64 bits"
     if not 1 <= item.tariffs <= BANDS_MAX:
         yield f"{name}.skip", f"leaves {item.tariffs} registers by tariff, not 1 to {BANDS_MAX}"
+    if protocol == "cjt188" and item.at + item.words > item.length - 3:
+        yield f"{name}.at", "with words ends behind the answer of `length`"
+
+
+def _of_status(protocol: Protocol, name: str, item: StatusItem) -> Iterator[tuple[str, str]]:
+    size = (16 if protocol == "modbus" else 8) * item.words
+    for condition, bits in item.bits:
+        if max(bits) >= size:
+            yield f"{name}.bits.{condition}", f"has {max(bits)}, which is not within {size} bits"
     if protocol == "cjt188" and item.at + item.words > item.length - 3:
         yield f"{name}.at", "with words ends behind the answer of `length`"
 

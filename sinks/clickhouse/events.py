@@ -123,6 +123,7 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
                 "ledger_nano": 0 if item.figures is None else item.figures.ledger,
                 "remaining_nano": 0 if item.figures is None else item.figures.remaining,
                 "count": 0 if item.figures is None else item.figures.count,
+                "frame": item.frame.hex(),
             },
         ),
         "refusals": table(

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.account import Accounts, TakenOrder
+from streams.core.conditions import Conditions
 from streams.core.credit import Credits
 from streams.core.fees import Fees
 from streams.core.localtime import LONG_AGO_MS
@@ -88,6 +89,7 @@ class Books:
         self.tariffs = Tariffs()
         self.fees = Fees()
         self.credits = Credits()
+        self.conditions = Conditions()
         self.taken: dict[str, TakenOrder] = {}
         self.journal = Journal()
         self.room = np.empty(1_024, PIECE)

@@ -48,7 +48,7 @@ def compile_ahead() -> None:
 
 def fold_plainly(books: Books, batch: "ReadingBatch") -> None:
     """Take a batch line by line by the plain rules: what the compiled way is held against."""
-    for meter, register, read_at, at, supply, offset, number, remaining, count, bands in batch.lines():
+    for meter, register, read_at, at, supply, offset, number, remaining, count, bands, *_ in batch.lines():
         line = Line(books, at=at, position=Position(Source.FRAMES, offset, number))
         charge_due_fees(line)
         take_reading(

@@ -176,6 +176,8 @@ class Alarm:
     kind: str
     figures: Figures | None = None
     """Of an alarm `credit` alone."""
+    frame: bytes = b""
+    """Of a condition that the meter shows: the bytes that show it, verbatim. The core does not know them."""
 
 
 @dataclass(frozen=True, slots=True)

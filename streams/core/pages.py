@@ -14,6 +14,7 @@ Every page begins with four bytes, `SLP` and the layout's version. What follows:
 | `order/ID` | JSON: a money order that was taken |
 | `fee/N/NAME` | JSON: the schedule of account N's fee of that name (`fees.Schedule`) |
 | `credit/N` | JSON: what meter N, which holds its credit itself, told last, and its unsettled sales |
+| `conditions/N` | JSON: which conditions meter N shows, which events it counted, and when that changed last |
 
 All numbers are little-endian; JSON is written without spaces and in a fixed order, so equal state is equal bytes.
 
@@ -87,6 +88,9 @@ def dirty_pages(books: Books) -> dict[str, bytes]:
     for number in sorted(books.credits.dirty):
         pages[f"credit/{number}"] = _json(credit_record(books.credits[number]))
     books.credits.dirty.clear()
+    for number in sorted(books.conditions.dirty):
+        pages[f"conditions/{number}"] = _json(books.conditions.record(number))
+    books.conditions.dirty.clear()
     meters.dirty_infos.clear()
     accounts.dirty_infos.clear()
     books.dirty_orders.clear()
@@ -134,6 +138,8 @@ def read_pages(books: Books, pages: Mapping[str, bytes]) -> None:
                 books.fees.schedules.setdefault(int(account), {})[fee] = schedule_of(json.loads(body))
             elif key.startswith("credit/"):
                 books.credits.recall(int(key.removeprefix("credit/")), json.loads(body))
+            elif key.startswith("conditions/"):
+                books.conditions.recall(int(key.removeprefix("conditions/")), json.loads(body))
     except (KeyError, TypeError, ValueError) as error:
         raise PageError("", f"is damaged: {error}") from error
     if len(meters.infos) != len(meters.hot) or len(accounts.infos) != len(accounts.hot):

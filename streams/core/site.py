@@ -17,6 +17,7 @@ from streams.core.outcome import Outcome, Position
 from streams.core.pages import dirty_pages, read_pages
 from streams.core.told import UNTOLD
 from streams.core.units import Quantity
+from streams.core.watching import watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class ReadingBatch:
         remaining: Nano-yuan of credit in the meter itself, `UNTOLD` where a line does not tell; None where none does.
         count: The meter's recharge count, likewise.
         bands: [line][place of the band register], Wh, `UNTOLD` likewise and in the places that the meter has not.
+        conditions: Conditions that the meter shows, as bits (`conditions.bit_of`), `UNTOLD` likewise.
+        events: [line][place in `conditions.EVENTS`], how many the meter has counted, `UNTOLD` likewise.
     """
 
     meter: NDArray[np.int32]
@@ -46,6 +49,8 @@ class ReadingBatch:
     remaining: NDArray[np.int64] | None = None
     count: NDArray[np.int64] | None = None
     bands: NDArray[np.int64] | None = None
+    conditions: NDArray[np.int64] | None = None
+    events: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.meter)
@@ -57,7 +62,7 @@ class ReadingBatch:
 
     def lines(self) -> Iterator[tuple[Any, ...]]:
         """Line by line as plain numbers, in the order of the fields."""
-        left_out: dict[str, list[Any]] = {"bands": [[]] * len(self)}
+        left_out: dict[str, list[Any]] = {"bands": [[]] * len(self), "events": [[]] * len(self)}
         columns = ((field.name, getattr(self, field.name)) for field in fields(self))
         return zip(
             *(
@@ -116,11 +121,17 @@ class SiteLedger:
 
     def take_readings(self, batch: ReadingBatch) -> None:
         """Take readings in their order, compiled as far as they are common."""
+        clock, alarms = self._books.clock, len(self._books.journal.alarms)
         fold_readings(self._books, batch)
+        watch(self._books, batch, clock=clock, alarms=alarms)
 
     def take_readings_plainly(self, batch: ReadingBatch) -> None:
         """The same, one after the other by the plain rules: what the compiled way is held against."""
-        fold_plainly(self._books, batch)
+        for line in range(len(batch)):
+            one = batch[line : line + 1]
+            clock, alarms = self._books.clock, len(self._books.journal.alarms)
+            fold_plainly(self._books, one)
+            watch(self._books, one, clock=clock, alarms=alarms)
 
     def settle(self) -> Outcome:
         """What was done since the last settlement, in the order of the input."""

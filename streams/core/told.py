@@ -1,4 +1,4 @@
-"""What a reading tells beside its register: credit in the meter itself, and registers of its own for each band."""
+"""What a reading tells beside its register: credit in the meter itself, registers for each band, conditions."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,16 @@ BANDS_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Credit in nano-yuan and the recharge count, band registers in Wh by their places; `UNTOLD` where it does not."""
+    """Credit in nano-yuan and the recharge count, band registers in Wh by their places; `UNTOLD` where it does not.
+
+    `conditions` are bits and `events` counts as `ReadingBatch` has them; no events are told where there are none.
+    """
 
     remaining: int = UNTOLD
     count: int = UNTOLD
     bands: tuple[int, ...] = ()
+    conditions: int = UNTOLD
+    events: tuple[int, ...] = ()
 
     @property
     def is_credit_sound(self) -> bool:

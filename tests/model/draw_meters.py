@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.model import draw_accounts, draw_bands, draw_credit, draw_tariffs
+from tests.model.conditions import EVENTS
 from tests.model.draw_tariffs import KWH_TARIFFS, M3_TARIFFS
 from tests.model.meter import Meter
 from tests.model.tariff import cycle_keys
@@ -172,6 +173,10 @@ def reading(world: World, meter_id: str, read_at: int | None = None) -> None:
             supply = "off" if supply == "on" else "on"
         content["supply"] = supply
     content |= draw_credit.told(world, meter)
+    if world.chance(0.1):
+        content["conditions"] = world.luck.choice(([], [], ["overload"], ["overload", "cover_opened"], ["battery"]))
+    if world.chance(0.05):
+        content["events"] = {name: world.luck.randint(0, 3) for name in world.luck.sample(EVENTS, 2)}
     bands = draw_bands.told(world, meter, shown)
     if bands:
         content["band_registers"] = bands

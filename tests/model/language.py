@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.model import records
+from tests.model.conditions import CONDITIONS, EVENTS
 from tests.model.records import Line, Malformed, Record
 from tests.model.texts import DayRange, parse_date, parse_decimal, parse_range, parse_time
 
@@ -84,6 +85,13 @@ def a_mapping(reader: Reader) -> Reader:
         return {a_text(name): reader(item) for name, item in value.items()}
 
     return read
+
+
+def events_by_name(value: object) -> dict[str, int]:
+    counts: dict[str, int] = a_mapping(a_whole_number)(value)
+    if not set(counts) <= set(EVENTS) or not all(0 <= count < 10**9 for count in counts.values()):
+        raise ValueError("not counts of events")
+    return counts
 
 
 def a_profile(value: object) -> records.Profile:
@@ -241,6 +249,8 @@ READING = {
     "supply": optional(a_word("on", "off")),
     **CREDIT,
     "band_registers": BANDS,
+    "conditions": optional(a_list(a_word(*CONDITIONS))),
+    "events": optional(events_by_name),
 }
 
 OF_ANY_LINE = ("at", "site", "order", "reading")

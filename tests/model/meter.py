@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Self
 
 from tests.model import refusal
+from tests.model.conditions import MeterConditions
 from tests.model.credit import MeterCredit
 from tests.model.records import InstallMeter, ReplaceMeter
 from tests.model.refusal import refuse_if
@@ -143,6 +144,7 @@ class Meter:
 
     credit: MeterCredit | None = None
     """Where the meter holds its credit itself."""
+    conditions: MeterConditions = field(default_factory=MeterConditions)
     bands: dict[str, int] | None = None
     """Its band registers, up to where each band was charged."""
 

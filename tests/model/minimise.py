@@ -25,6 +25,8 @@ OPTIONAL_FIELDS = (
     "bands",
     "channel",
     "supply",
+    "conditions",
+    "events",
     "finals",
     "site",
 )

@@ -198,7 +198,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Reading:
-    """`supply`, `remaining` and `count` are None where the reading says nothing of them."""
+    """All behind `read_at` is None where the reading says nothing of it."""
 
     meter: str
     register: Fraction
@@ -207,6 +207,8 @@ class Reading:
     remaining: Fraction | None
     count: int | None
     band_registers: dict[str, Fraction] | None
+    conditions: tuple[str, ...] | None
+    events: dict[str, int] | None
 
 
 Money = Recharge | Refund | Reverse | Adjust | Share

@@ -410,6 +410,15 @@ class Site:
     def _take_reading(self, reading: records.Reading, now: int) -> None:
         meter = self._meter(reading.meter)
         self._refuse_closed(meter)
+        try:
+            self._judge_reading(meter, reading, now)
+        finally:
+            # A meter that was tampered with may well show a register that cannot be.
+            if reading.read_at <= now + FUTURE_AFTER:
+                for condition in meter.conditions.risen(reading):
+                    self.events.add_alarm(now, meter.meter_id, condition)
+
+    def _judge_reading(self, meter: Meter, reading: records.Reading, now: int) -> None:
         register = meter.device.take_register(reading.register)
         told = Told(None, None) if meter.credit is None else build_told(reading)
         bands = build_told_bands(meter, reading.band_registers, lacking="incomplete")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streams.core.conditions import EVENTS
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import ReadingBatch, SiteLedger
@@ -168,6 +169,11 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
         bands = np.full((len(lines), BANDS_MAX), UNTOLD, np.int64)
         for row, line in zip(bands, lines, strict=True):
             row[: random_.choice([1, 2, 2, 2])] = line[1] // random_.choice([2, 3])
+    conditions = events = None
+    if random_.random() < 0.5:
+        conditions = np.array([random_.choice([UNTOLD, 0, 0, 0, 1, 3, 1 << 8]) for _ in lines], np.int64)
+    if random_.random() < 0.3:
+        events = np.array([random_.choices([UNTOLD, 0, 1, 2, 2], k=len(EVENTS)) for _ in lines], np.int64)
     return ReadingBatch(
         meter=columns[0].astype(np.int32),
         register=columns[1],
@@ -179,6 +185,8 @@ def batch(random_: random.Random, registers: list[int], meters: int, now: int, o
         remaining=remaining,
         count=count,
         bands=bands,
+        conditions=conditions,
+        events=events,
     )
 
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from collectors.wire import cjt188, dlt645, modbus, modbus_rtu
-from collectors.wire.answers import read_bands, read_register, read_supply
-from collectors.wire.arrays import decode_bands, decode_registers, decode_supply
+from collectors.wire.answers import read_bands, read_conditions, read_register, read_supply
+from collectors.wire.arrays import decode_bands, decode_conditions, decode_registers, decode_supply
 from collectors.wire.errors import FrameError
 from collectors.wire.round import Block
-from collectors.wire.template import ITEMS, REGISTERS, RegisterItem
+from collectors.wire.template import EVENT_ITEMS, ITEMS, REGISTERS, RegisterItem
 from collectors.wire.templates import TEMPLATES, Template, TemplateError, read_template
+from streams.core.conditions import Condition, bit_of
 
 CREDIT = """
 [remaining]
@@ -30,6 +31,13 @@ scale = 10_000_000
 [count]
 start = 0x14
 words = 1
+[magnetic_field]
+start = 0x20
+words = 1
+[status]
+start = 0x30
+words = 3
+bits = {overload = [0, 17], voltage_lost = [15], battery = [8, 23]}
 """
 OWN = {
     "all of modbus": 'protocol = "modbus"\nmeter = "m"\n[energy]\nstart = 0\nwords = 2\nscale = 10\nfunction = 4\n'
@@ -42,12 +50,16 @@ OWN = {
     "[bands]\nstart = 0x901F\nlength = 22\nat = 5\nwords = 6\nregisters = 3\nscale = 10\n"
     + CREDIT.replace("start = 0x10\n", "start = 0x8105\nlength = 18\nat = 1\n")
     .replace("start = 0x12\n", "start = 0x8105\nlength = 18\nat = 4\n")
-    .replace("start = 0x14\n", "start = 0x8105\nlength = 18\nat = 0\n"),
+    .replace("start = 0x14\n", "start = 0x8105\nlength = 18\nat = 0\n")
+    .replace("start = 0x20\n", "start = 0x8109\nlength = 9\nat = 2\n")
+    .replace("start = 0x30\n", "start = 0x901F\nlength = 22\nat = 15\n"),
 }
 READ: dict[str, Callable[[bytes, Template, int], object]] = {
     "energy": read_register,
     "relay": read_supply,
     "bands": read_bands,
+    "status": read_conditions,
+    **{event: partial(read_register, name=event) for event in EVENT_ITEMS},
     "remaining": partial(read_register, name="remaining"),
     "overdraft": partial(read_register, name="overdraft"),
     "count": partial(read_register, name="count"),
@@ -56,6 +68,7 @@ TOGETHER: dict[str, Callable[[Block, Template], tuple[NDArray[Any], NDArray[np.b
     **dict.fromkeys(REGISTERS, decode_registers),
     "relay": decode_supply,
     "bands": decode_bands,
+    "status": decode_conditions,
 }
 
 
@@ -159,6 +172,28 @@ def test_what_meters_tell_beside_the_register() -> None:
     assert read_register(modbus.encode_read_answer(1, 17, (3,)), acrel, 17, "count") == 3
     with pytest.raises(FrameError, match="has no overdraft"):
         read_register(words, acrel, 17, "overdraft")
+
+
+def test_status_words_are_read_bit_by_bit() -> None:
+    """Words 1 and 4 to 6 of a DL/T645 block, the state bytes of a water meter, and words of Modbus."""
+    dlt, water = TEMPLATES["dtsy1352-dlt645"], TEMPLATES["cjt188-water"]
+    words = (0b1100, 0, 0x0050, 0, 0b100000, 0b1000000, 0)
+    block = dlt645.encode_read_answer(
+        "000000000161", 0x0400_05FF, b"".join(word.to_bytes(2, "little") for word in words)
+    )
+    named = (Condition.CLOCK_BATTERY, Condition.BATTERY, Condition.OVERLOAD, Condition.POWER_REVERSED)
+    assert read_conditions(block, dlt, 161) == sum(map(bit_of, named))
+    phase_a = dlt645.encode_read_answer("000000000161", 0x0400_05FF, bytes(6) + b"\x01" + bytes(7))
+    assert read_conditions(phase_a, dlt, 161) == bit_of(Condition.VOLTAGE_LOST)
+    for status, shown in ((0x21, 0), (0x25, bit_of(Condition.BATTERY))):
+        body = bytes(4) + b"\x2c" + bytes(4) + b"\x2c" + bytes(7) + bytes([status, 0x84])
+        frame = cjt188.encode_frame(0x10, "00000000000161", 0x81, b"\x90\x1f\x00" + body)
+        assert read_conditions(frame, water, 161) == shown
+    modbus_own = read_template("all of modbus", OWN["all of modbus"])
+    answer = modbus.encode_read_answer(1, 17, (0x8000, 0x0002, 0))
+    assert read_conditions(answer, modbus_own, 17) == bit_of(Condition.VOLTAGE_LOST) | bit_of(Condition.OVERLOAD)
+    opened = bytes.fromhex("6812000000102068910733406336 5A333376 16".replace(" ", ""))
+    assert read_register(opened, dlt, 201000000012, "cover_opened") == 27
 
 
 def test_what_the_words_and_bits_mean() -> None:

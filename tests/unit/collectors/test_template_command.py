@@ -82,6 +82,20 @@ def test_all_faults_are_told_at_once_with_line_and_field(tmp_path: Path) -> None
         pytest.param(OWN, "words = 4\nscale = 10_000_000 ", "words = 8\nscale = 10_000_000", "64 bits", id="credit"),
         pytest.param(WATER_CREDIT, "at = 9", "at = 12", "remaining.at with words ends behind", id="credit at the end"),
         pytest.param(WATER_CREDIT, "[remaining]", "[bands]", "bands.registers is missing", id="bands of water"),
+        pytest.param(OWN, "overload = ", "overlaod = ", "51: status.bits.overlaod is none of", id="bits"),
+        pytest.param(
+            OWN,
+            "overload = [53, 69, 85]",
+            "overload = [112]",
+            "51: status.bits.overload has 112, which is not within 112",
+            id="far",
+        ),
+        pytest.param(
+            OWN, "overload = [53, 69, 85]", "overload = 53", "51: status.bits.overload is 53, no list", id="a bit"
+        ),
+        pytest.param(OWN, "overload = ", "cover_opened = ", "cover_opened is told by [status] too", id="told twice"),
+        pytest.param(OWN, "[cover_opened]", "[overload]", "overload is not known here", id="not counted"),
+        pytest.param(CJT188, "words = 2\nbits", "words = 3\nbits", "status.at with words ends", id="state at the end"),
         pytest.param(CJT188, "meter_type = 0x10", "meter_type = true", "meter_type is True", id="truth for a number"),
     ],
 )

@@ -194,12 +194,17 @@ CAUSED = {"site": "S1", "at": AT, "source": 1, "partition": 5, "offset": 77, "li
         (
             Outcome(alarms=(Alarm(CAUSE, AT, 1, "backwards"),)),
             "alarms",
-            {"meter": "S1-M1", "kind": "backwards", "ledger_nano": 0, "remaining_nano": 0, "count": 0},
+            {"meter": "S1-M1", "kind": "backwards", "ledger_nano": 0, "remaining_nano": 0, "count": 0, "frame": ""},
         ),
         (
             Outcome(alarms=(Alarm(CAUSE, AT, 1, "credit", Figures(7, -8, 3)),)),
             "alarms",
-            {"meter": "S1-M1", "kind": "credit", "ledger_nano": 7, "remaining_nano": -8, "count": 3},
+            {"meter": "S1-M1", "kind": "credit", "ledger_nano": 7, "remaining_nano": -8, "count": 3, "frame": ""},
+        ),
+        (
+            Outcome(alarms=(Alarm(CAUSE, AT, 1, "overload", frame=b"\x68\x16"),)),
+            "alarms",
+            {"meter": "S1-M1", "kind": "overload", "ledger_nano": 0, "remaining_nano": 0, "count": 0, "frame": "6816"},
         ),
         (
             Outcome(refusals=(Refusal(CAUSE, AT, "unknown", "M99"),)),
@@ -207,7 +212,7 @@ CAUSED = {"site": "S1", "at": AT, "source": 1, "partition": 5, "offset": 77, "li
             {"reason": "unknown", "subject": "M99"},
         ),
     ],
-    ids=["entry", "command", "recharge", "notice", "alarm", "credit", "refusal"],
+    ids=["entry", "command", "recharge", "notice", "alarm", "credit", "condition", "refusal"],
 )
 def test_an_event(outcome: Outcome, table: str, expected: dict[str, Any]) -> None:
     assert rows_of(outcome, table=table) == [CAUSED | expected]

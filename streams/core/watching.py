@@ -1,0 +1,63 @@
+"""Alarms for conditions that meters show, beside the fold: readings that tell nothing new cost no Python."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.core.books import Books
+from streams.core.conditions import EVENTS
+from streams.core.consumption import AHEAD_MS
+from streams.core.meter import Care
+from streams.core.outcome import Alarm, Position, Source
+from streams.core.told import UNTOLD
+
+if TYPE_CHECKING:
+    from streams.core.site import ReadingBatch
+
+
+def watch(books: Books, batch: "ReadingBatch", *, clock: int, alarms: int) -> None:
+    """Take in what readings tell of their meters' conditions: an alarm for each that has risen.
+
+    It counts also where the reading itself was refused, but not of an unknown or closed meter, nor of the future.
+
+    Args:
+        clock: The site's time before the batch.
+        alarms: How many the journal had then; those of the batch come out in the order of its lines.
+    """
+    if batch.conditions is None and batch.events is None:
+        return
+    there = np.full(len(batch), UNTOLD) if batch.conditions is None else batch.conditions
+    events = np.full((len(batch), len(EVENTS)), UNTOLD) if batch.events is None else batch.events
+    at = np.maximum(np.maximum.accumulate(batch.at), clock)
+    found = []
+    for row in _new(books, batch, there, events, at).tolist():
+        meter, read_at = int(batch.meter[row]), int(batch.read_at[row])
+        risen = books.conditions.take(meter, there=int(there[row]), events=events[row].tolist(), read_at=read_at)
+        position = Position(Source.FRAMES, int(batch.offset[row]), int(batch.line[row]))
+        found += [Alarm(position, int(at[row]), meter, condition.value) for condition in risen]
+    if found:
+        journal = books.journal
+        journal.alarms[alarms:] = sorted([*journal.alarms[alarms:], *found], key=_place)
+
+
+def _new(
+    books: Books,
+    batch: "ReadingBatch",
+    there: NDArray[np.int64],
+    events: NDArray[np.int64],
+    at: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The rows that may tell something new: all of a meter that tells in any of them what it did not before."""
+    books.conditions.reach(len(books.meters.infos))
+    rows = np.flatnonzero((batch.meter >= 0) & (batch.read_at <= at + AHEAD_MS))
+    meter = batch.meter[rows]
+    is_open = books.meters.setup.rows["care"][meter] & Care.CLOSED == 0
+    rows, meter = rows[is_open], meter[is_open]
+    differs = (there[rows] != UNTOLD) & (there[rows] != books.conditions.there[meter])
+    differs |= ((events[rows] != UNTOLD) & (events[rows] != books.conditions.events[meter])).any(axis=1)
+    return np.asarray(rows[np.isin(meter, meter[differs])])
+
+
+def _place(alarm: Alarm) -> tuple[int, int]:
+    return alarm.position.offset, alarm.position.line
