@@ -198,8 +198,8 @@ def _questions(client: Any, history: YearHistory) -> Iterator[dict[str, object]]
             client.settings = kept
 
     kept = dict(client.settings)
-    for name, settings in (("report", STORED), ("report raw", RAW)):
-        seconds, frame = _best(partial(report, settings), TIMES if settings is STORED else 2)
+    for name, settings in (("report", {}), ("report raw", RAW)):
+        seconds, frame = _best(partial(report, settings), TIMES if settings is not RAW else 1)
         (group,) = frame[frame["level"] == "group"].to_dict("records")
         assert group["deducted_nano"] == history.deducted[month]
         assert group["electricity_milli"] == history.consumed[month]

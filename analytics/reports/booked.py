@@ -1,0 +1,258 @@
+"""What the ledger had booked before a period and in it: the money of accounts, the registers of meters.
+
+The sums that `readings` keeps by month are read from the month before the period on, each once, and put together here.
+A site's time never goes back, so an account or meter that has rows there has its last row before the period among them.
+Accounts with nothing there, or with a meter that has nothing, are asked for once more, over all that was ever booked.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analytics.errors import TieError
+from analytics.flags import UNACCEPTED
+from analytics.period import day_start_ms
+from analytics.question import Columns, Question
+from streams.core.outcome import Flag
+
+# Whole months from the sums by month; where the period begins or ends amid one, its days from the sums by day. The
+# expressions are those of the projections (infra/clickhouse/migrations/0014_stored_days.sql), which are summed up
+# straight to before the period and in it: by way of the views a group of a month each would be made first.
+_INPUT: Final = "bitShiftLeft(toUInt128(offset), 32) + line"
+_ACCEPTED: Final = f"bitAnd(flags, {UNACCEPTED:d}) = 0"
+_MOMENT: Final = f"2 * toUnixTimestamp64Milli(read_at) + (bitAnd(flags, {Flag.FINAL:d}) != 0)"
+_BOOKED: Final = f"""
+SELECT site, account, meter, partition, source, {{time}} >= toDate(%(first_day)s) AS asked,
+    countIf({_ACCEPTED}) AS accepted,
+    countIf(bitAnd(flags, {Flag.ROLLOVER:d}) != 0) AS rollovers,
+    countIf(bitAnd(flags, {Flag.FINAL:d}) != 0) AS finals,
+    sum(toInt128(consumption_milli)) AS consumed,
+    sum(toInt128(amount_nano)) AS deducted,
+    maxIf({_MOMENT}, {_ACCEPTED}) AS moment,
+    argMaxIf(register_milli, {_MOMENT}, {_ACCEPTED}) AS register,
+    max({_INPUT}) AS input,
+    argMax(posting_offset, {_INPUT}) AS last_posting,
+    argMax(balance_nano, {_INPUT}) AS balance
+FROM readings WHERE {{{{site}}}} AND {{{{chosen}}}} AND {{bounds}}
+GROUP BY site, account, meter, partition, source, asked
+"""
+_MONTH: Final = "toStartOfMonth(at, 'Asia/Shanghai')"
+_BY_MONTH: Final = _BOOKED.format(
+    time=_MONTH, bounds=f"{_MONTH} >= toDate(%(since_day)s) AND {_MONTH} < toDate(%(month_end)s)"
+)
+_DAY: Final = "toDate(at, 'Asia/Shanghai')"
+_BY_DAY: Final = _BOOKED.format(time=_DAY, bounds=f"{_DAY} >= toDate(%(month_end)s) AND {_DAY} < toDate(%(end_day)s)")
+
+# A row is what a meter's readings of one source came to before the period or in it, or an entry (without a meter).
+_ROWS: Final = """
+SELECT concat(CAST(site, 'String'), '\\0', account), concat(CAST(site, 'String'), '\\0', meter),
+    meter != '', indexOf({kinds}, kind), asked, accepted, rollovers, finals, accurateCast(consumed, 'Int64'),
+    accurateCast(amount, 'Int64'), moment, register, balance,
+    if(begun = 0, posting_offset, toUInt64(begun - 1)), source = 0, toUInt64(bitShiftRight(input, 32)),
+    toUInt32(bitAnd(input, 4294967295)), nth
+FROM
+(
+    SELECT site, CAST(account, 'String') AS account, CAST(meter, 'String') AS meter, 'deduction' AS kind, asked,
+        accepted, rollovers, finals, consumed, -deducted AS amount, moment, register, balance, partition, source, input,
+        toUInt32(0) AS nth, last_posting AS posting_offset
+    FROM ({booked})
+    UNION ALL
+    SELECT site, CAST(account, 'String'), '', CAST(kind, 'String'), at >= %(first)s,
+        0, 0, 0, 0, toInt128(amount_nano), 0, 0, balance_nano, partition, source,
+        bitShiftLeft(toUInt128(offset), 32) + line, nth, posting_offset
+    FROM entries
+    WHERE {site} AND {chosen} AND at < %(end)s AND at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s), 'UTC')
+) AS moved
+LEFT JOIN batch_parts USING (partition, posting_offset)
+"""
+_ROW_COLUMNS: Final = (
+    "account_key",
+    "meter_key",
+    "is_metered",
+    "kind",
+    "asked",
+    "accepted",
+    "rollovers",
+    "finals",
+    "consumed",
+    "amount",
+    "moment",
+    "register",
+    "balance",
+    "batch",
+    "is_frame",
+    "offset",
+    "line",
+    "nth",
+)
+
+# Names are made plain texts, which the driver reads faster than words with a dictionary in every block.
+_ACCOUNTS: Final = """
+SELECT CAST(site, 'String') AS site_name, account, concat(site_name, '\\0', account), min(at) >= %(first)s
+FROM accounts WHERE {site} AND at < %(end)s
+GROUP BY site, account ORDER BY site_name, account
+"""
+_ACCOUNT_COLUMNS: Final = ("site", "account", "account_key", "is_new")
+_METERS: Final = """
+SELECT CAST(site, 'String') AS site_name, account, meter, concat(site_name, '\\0', account),
+    concat(site_name, '\\0', meter), at >= %(first)s, CAST(kind, 'String'), ratio, register_milli,
+    toInt128(intExp10(digits + 3))
+FROM meters FINAL WHERE {site} AND at < %(end)s ORDER BY site_name, account, meter
+"""
+
+_METER_COLUMNS: Final = (
+    "site",
+    "account",
+    "meter",
+    "account_key",
+    "meter_key",
+    "is_new",
+    "kind",
+    "ratio",
+    "installed_milli",
+    "end_milli",
+)
+
+# In which column, and by which sign, rows of a kind are summed up.
+_MONEY_OF_KIND: Final = {
+    "recharge": ("recharged_nano", 1),
+    "sale": ("recharged_nano", 1),
+    "refund": ("refunded_nano", -1),
+    "closing_refund": ("refunded_nano", -1),
+    "adjustment": ("adjusted_nano", 1),
+    "reversal": ("adjusted_nano", 1),
+    "opening": ("adjusted_nano", 1),
+    "service_fee": ("service_fees_nano", -1),
+    "fee": ("fees_nano", -1),
+    "share": ("shared_nano", 1),
+    "deduction": ("deducted_nano", -1),
+}
+
+_KEYS: Final = 1000
+"""Up to so many accounts are named in a query; of more, everything is asked."""
+_BEGINNING: Final = date(1970, 1, 2)
+
+Numbers: TypeAlias = NDArray[np.int64]
+
+
+def booked(question: Question) -> tuple[Columns, Columns]:
+    """Accounts opened and meters installed before the period's end, each by site and name.
+
+    Returns:
+        Accounts: `site`, `account`, balances at both ends and movements (`_nano`, Python's integers). Meters: `site`,
+        `account`, `meter`, `account_row` (where its account is), `kind`, `ratio`, registers at both ends and
+        `rolled_milli` before the ratio, `consumption_milli`, `deducted_nano`; a new meter opens at the register it
+        was installed with. Meters that were replaced or closed before the period are left out.
+    Raises:
+        TieError: There are rows of an account or a meter that nobody installed.
+    """
+    accounts = question.columns(_ACCOUNTS, _ACCOUNT_COLUMNS)
+    meters = question.columns(_METERS, _METER_COLUMNS)
+    meters["account_row"] = _places(meters, accounts, "account_key")
+    rows = _rows(question, accounts, meters)
+    _add_money(accounts, rows)
+    return accounts, _with_registers(meters, rows)
+
+
+def _rows(question: Question, accounts: Columns, meters: Columns) -> Columns:
+    """All rows that tell of the period, and the last ones before it."""
+    before = (question.period.first.replace(day=1) - timedelta(days=1)).replace(day=1)
+    rows = _ask(question, before)
+    rows["account_row"] = _places(rows, accounts, "account_key")
+    earlier = rows["asked"] == 0
+    lacking = accounts["is_new"] == 0
+    lacking[rows["account_row"][earlier]] = False
+    unread = meters["is_new"] == 0
+    read = {"meter_key": rows["meter_key"][earlier & (rows["accepted"] > 0)]}
+    unread[_places(read, meters, "meter_key")] = False
+    lacking[meters["account_row"][unread]] = True
+    if lacking.any():
+        keys = [(accounts["site"][row], accounts["account"][row]) for row in np.flatnonzero(lacking)]
+        if len(keys) > _KEYS:
+            lacking[:] = True
+            keys = []
+        more = _ask(question, _BEGINNING, keys)
+        more["account_row"] = _places(more, accounts, "account_key")
+        kept = ~lacking[rows["account_row"]]
+        rows = {name: np.concatenate([column[kept], more[name]]) for name, column in rows.items()}
+    return rows
+
+
+def _ask(question: Question, since: date, keys: Sequence[tuple[str, str]] = ()) -> Columns:
+    first, end = question.period.first, question.period.end
+    whole = first.day == end.day == 1
+    sql = _ROWS.replace("{booked}", _BY_MONTH if whole else f"{_BY_MONTH} UNION ALL {_BY_DAY}")
+    sql = sql.replace("{kinds}", str(list(_MONEY_OF_KIND)))
+    return question.columns(
+        sql.replace("{chosen}", "(site, account) IN %(keys)s" if keys else "1"),
+        _ROW_COLUMNS,
+        month_end=(end if whole else first.replace(day=1)).isoformat(),
+        since_day=since.isoformat(),
+        since_ms=day_start_ms(since),
+        keys=tuple(keys),
+    )
+
+
+def _places(rows: Columns, of: Columns, key: str) -> Numbers:
+    """Where each row's account or meter is."""
+    found: Numbers = pd.Index(of[key], dtype=object).get_indexer(pd.Index(rows[key], dtype=object)).astype(np.int64)
+    for row in np.flatnonzero(found < 0)[:1]:
+        site, name = rows[key][row].split("\0", 1)
+        raise TieError(f"site {site}: nobody installed {key.removesuffix('_key')} {name}; `sluice audit` tells more")
+    return found
+
+
+def _add_money(accounts: Columns, rows: Columns) -> None:
+    """Give accounts their balances at both ends, by the order of the ledger's work, and what moved in between."""
+    count, owner = len(accounts["site"]), rows["account_row"]
+    kinds = list(_MONEY_OF_KIND)
+    is_deduction, asked = rows["kind"] == kinds.index("deduction") + 1, rows["asked"] == 1
+    keys = [rows["nth"], is_deduction, *(rows[name] for name in ("line", "offset", "is_frame", "batch"))]
+    order = np.lexsort(keys)
+    accounts["opening_nano"] = _last(rows["balance"], owner, order[~asked[order]], count)
+    accounts["closing_nano"] = _last(rows["balance"], owner, order, count)
+    for name in dict.fromkeys(name for name, _ in _MONEY_OF_KIND.values()):
+        accounts[name] = np.full(count, 0, object)
+    for number, (name, sign) in enumerate(_MONEY_OF_KIND.values(), 1):
+        chosen = asked & (rows["kind"] == number)
+        np.add.at(accounts[name], owner[chosen], sign * rows["amount"][chosen].astype(object))
+
+
+def _with_registers(meters: Columns, rows: Columns) -> Columns:
+    """The meters in use, with their registers at both ends and what came in between."""
+    rows = {name: column[rows["is_metered"] == 1] for name, column in rows.items()}
+    count, meter = len(meters["site"]), _places(rows, meters, "meter_key")
+    asked, accepted = rows["asked"] == 1, rows["accepted"] > 0
+    order = np.argsort(rows["moment"], kind="stable")
+    closings = order[accepted[order]]
+    openings = closings[~asked[closings]]
+    installed = meters.pop("installed_milli")
+    meters["opening_register_milli"] = _last(rows["register"], meter, openings, count, otherwise=installed)
+    meters["closing_register_milli"] = _last(rows["register"], meter, closings, count, otherwise=installed)
+    meters["rolled_milli"] = sums(rows["rollovers"][asked], meter[asked], count) * meters.pop("end_milli")
+    meters["consumption_milli"] = sums(rows["consumed"][asked], meter[asked], count)
+    meters["deducted_nano"] = -sums(rows["amount"][asked], meter[asked], count)
+    finals = sums(rows["finals"][~asked], meter[~asked], count)
+    in_use = (finals == 0) | (meters["deducted_nano"] != 0)
+    return {name: column[in_use] for name, column in meters.items()}
+
+
+def _last(
+    values: Numbers, group: Numbers, order: Numbers, groups: int, otherwise: Numbers | int = 0
+) -> NDArray[np.object_]:
+    """Each group's value in the row of it that comes last in `order`."""
+    found = np.full(groups, otherwise, object)
+    # Of several values for one place the last one stays.
+    found[group[order]] = values[order]
+    return found
+
+
+def sums(values: NDArray[Any], group: Numbers, groups: int) -> NDArray[np.object_]:
+    """Each group's sum, exactly."""
+    found = np.full(groups, 0, object)
+    np.add.at(found, group, values.astype(object))
+    return found
