@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analytics.errors import TieError
 from analytics.flags import UNACCEPTED
+from analytics.money import NANO_PER_CENT, cents
 from analytics.period import day_start_ms
 from analytics.question import Columns, Question
 from streams.core.outcome import Flag
@@ -143,7 +144,8 @@ def booked(question: Question) -> tuple[Columns, Columns]:
     """Accounts opened and meters installed before the period's end, each by site and name.
 
     Returns:
-        Accounts: `site`, `account`, balances at both ends and movements (`_nano`, Python's integers). Meters: `site`,
+        Accounts: `site`, `account`, balances at both ends and movements (`_nano`, Python's integers), and of
+        adjustments what makes no whole cents of the printed balance, `unprinted_nano`. Meters: `site`,
         `account`, `meter`, `account_row` (where its account is), `kind`, `ratio`, registers at both ends and
         `rolled_milli` before the ratio, `consumption_milli`, `deducted_nano`; a new meter opens at the register it
         was installed with. Meters that were replaced or closed before the period are left out.
@@ -220,6 +222,12 @@ def _add_money(accounts: Columns, rows: Columns) -> None:
     for number, (name, sign) in enumerate(_MONEY_OF_KIND.values(), 1):
         chosen = asked & (rows["kind"] == number)
         np.add.at(accounts[name], owner[chosen], sign * rows["amount"][chosen].astype(object))
+    taken_over = asked & (rows["kind"] == kinds.index("opening") + 1)
+    accounts["unprinted_nano"] = np.full(count, 0, object)
+    for row in np.flatnonzero(taken_over):
+        after, amount = int(rows["balance"][row]), int(rows["amount"][row])
+        printed = NANO_PER_CENT * (cents(after) - cents(after - amount))
+        accounts["unprinted_nano"][owner[row]] += amount - printed
 
 
 def _with_registers(meters: Columns, rows: Columns) -> Columns:

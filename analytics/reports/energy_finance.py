@@ -27,16 +27,19 @@ COLUMNS: Final = (
     "recharged_nano",
     "refunded_nano",
     "adjusted_nano",
+    "unprinted_nano",
     "service_fees_nano",
     "fees_nano",
     "shared_nano",
     "deducted_nano",
     "closing_nano",
 )
-MONEY: Final = tuple(name for name in COLUMNS if name.endswith("_nano"))
+UNPRINTED: Final = "unprinted_nano"
+"""What of `adjusted_nano` is left away in print: see `printed`."""
+MONEY: Final = tuple(name for name in COLUMNS if name.endswith("_nano") and name != UNPRINTED)
 SIGNS: Final = dict(zip(MONEY, (1, 1, -1, 1, -1, -1, 1, -1, -1), strict=True))
 """By these signs an account's money adds up to 0: its closing balance is what all others come to."""
-_SUMMED: Final = ("electricity_milli", "water_milli", *MONEY)
+_SUMMED: Final = ("electricity_milli", "water_milli", *MONEY, UNPRINTED)
 
 
 def energy_and_finance(question: Question) -> pd.DataFrame:
@@ -120,11 +123,13 @@ def _frame(accounts: Columns, meters: Columns) -> pd.DataFrame:
 def printed(frame: pd.DataFrame) -> pd.DataFrame:
     """The report in whole cents (`_cents` for `_nano`), so that what is printed adds up as printed.
 
-    Balances and refunds are rounded to the cent, halves up; all else but deductions is whole cents anyway. An
-    account's deduction is what ties them: opening + all that came in - all that went out - closing. That is its exact
-    deduction rounded down or up, never more than a cent off, 0 where nothing was deducted, and the deductions of
-    neighbouring periods add up to that of both together, since one period's closing is the next one's opening. An
-    account's meters share its cents, each rounded down or up. Totals are sums of what is printed above them.
+    Balances and refunds are rounded to the cent, halves up. Where a meter with credit of its own takes over, the
+    balance becomes what that one holds, to the nano-yuan: of such an adjustment what it makes of the printed balance
+    is printed, the rest is `unprinted_nano`. All else but deductions is whole cents anyway. An account's deduction is
+    what ties them: opening + all that came in - all that went out - closing. Between two take-overs that is the exact
+    deduction rounded down or up, 0 where nothing was deducted, and the deductions of neighbouring periods add up to
+    that of both together, since one period's closing is the next one's opening. An account's meters share its cents,
+    each rounded down or up. Totals are sums of what is printed above them.
     """
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     for account, meters in _families(rows):
@@ -140,11 +145,13 @@ def printed(frame: pd.DataFrame) -> pd.DataFrame:
                 if row["level"] == "account" and (total["level"] == "group" or row["site"] == total["site"])
             ]
             total.update({name: sum(row[name] for row in below) for name in MONEY})
-    names = [name.replace("_nano", "_cents") for name in COLUMNS]
-    return exact_frame([[row[name] for name in COLUMNS] for row in rows], names)
+    columns = [name for name in COLUMNS if name != UNPRINTED]
+    names = [name.replace("_nano", "_cents") for name in columns]
+    return exact_frame([[row[name] for name in columns] for row in rows], names)
 
 
 def _round_account(account: dict[Any, Any]) -> None:
+    account["adjusted_nano"] -= account[UNPRINTED]
     for name in MONEY:
         account[name] = cents(account[name])
     account["deducted_nano"] += _off(account)
