@@ -11,6 +11,7 @@ import pandas as pd
 from analytics.question import Question, exact_frame
 from analytics.reports.losses import hours_of, seats
 from analytics.wiring import Master, read_wiring
+from streams.core.conditions import CONDITIONS, Condition
 from streams.core.outcome import Flag, Supply
 
 COLUMNS: Final = (
@@ -25,12 +26,23 @@ COLUMNS: Final = (
     "neighbours_milli",
     "loss_milli",
     "register_milli",
+    "frame",
 )
 
 STOPPED: Final = "stopped"
 BACKWARDS: Final = "backwards"
 LOSS: Final = "loss"
-SCORES: Final[Mapping[str, int]] = {STOPPED: 40, BACKWARDS: 30, LOSS: 30}
+SCORES: Final[Mapping[str, int]] = {
+    STOPPED: 40,
+    BACKWARDS: 30,
+    LOSS: 30,
+    Condition.MAGNETIC_FIELD: 40,
+    Condition.VOLTAGE_LOST: 30,
+    Condition.COVER_OPENED: 30,
+    Condition.TERMINAL_COVER_OPENED: 20,
+    Condition.POWER_REVERSED: 20,
+}
+"""Of each sign; those that a meter tells itself are the kinds of its alarms."""
 
 SIDE_DAYS: Final = 3
 """Days that there must be before and after a drop."""
@@ -54,6 +66,15 @@ SELECT toString(site), toString(account), toString(meter), toDate(read_at, 'Asia
 FROM readings
 WHERE {{site}} AND read_at >= %(first)s AND read_at < %(end)s AND bitAnd(flags, {Flag.BACKWARDS:d}) != 0
 ORDER BY site, meter, read_at
+"""
+
+
+_TOLD: Final = """
+SELECT toString(a.site), toString(m.account), toString(a.meter), toString(a.kind), toDate(a.at, 'Asia/Shanghai'),
+    a.frame
+FROM (SELECT * FROM alarms WHERE {site} AND at >= %(first)s AND at < %(end)s) AS a
+LEFT JOIN (SELECT site, meter, account FROM meters FINAL) AS m ON a.site = m.site AND a.meter = m.meter
+ORDER BY a.site, a.meter, a.at, a.kind
 """
 
 
@@ -87,12 +108,13 @@ def theft(question: Question) -> pd.DataFrame:
     The signs, with their scores: consumption that stops while the neighbours' does not (40; neighbours are the meters
     behind the same master, or else of the same site and kind; days on which the supply was off or nothing was heard
     do not count), registers that ran backwards (30), a master's loss that grew with the meter's drop (30; only with a
-    wiring file).
+    wiring file), and what the meter itself told: a strong magnetic field (40), voltage lost while current flows (30),
+    its cover (30) or terminal cover (20) opened, power reversed (20).
 
     Returns:
         Columns `COLUMNS`. Level meter: the suspects, the highest score first, `sign` naming all that was seen; after
         each its evidence, level evidence: for stopped and loss every day with what the meter, its neighbours and the
-        loss came to, for backwards every such register.
+        loss came to, for backwards every such register, for what the meter told the day and the frame that shows it.
     Raises:
         AnalyticsError: The wiring file cannot be read or names a meter that the site has not.
     """
@@ -102,6 +124,9 @@ def theft(question: Question) -> pd.DataFrame:
     for site, account, meter, day, register in question.ask(_BACKWARDS):
         rows = evidence[site, meter].setdefault(BACKWARDS, [])
         rows.append({"account": account, "day": day, "register_milli": register})
+    for site, account, meter, kind, day, frame in question.ask(_TOLD):
+        if kind in CONDITIONS and kind in SCORES:
+            evidence[site, meter].setdefault(kind, []).append({"account": account, "day": day, "frame": frame})
     for group in groups:
         losses = daily_losses.get(group[0].key, {}) if group else {}
         for suspect in group:

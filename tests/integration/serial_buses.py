@@ -24,6 +24,7 @@ class WaterMeter:
     counts: int
     answer_type: int = 0x10
     is_closed: bool = False
+    is_battery_low: bool = False
     valve_orders: list[int] = field(default_factory=list)
 
     def answer(self, request: Cjt188Frame) -> bytes | None:
@@ -43,7 +44,7 @@ class WaterMeter:
         return cjt188.encode_frame(self.answer_type, self.address, request.control | ANSWER, request.data[:3] + body)
 
     def _status(self) -> bytes:
-        return bytes([0x20 | self.is_closed, 0x84])
+        return bytes([0x20 | self.is_closed | self.is_battery_low << 2, 0x84])
 
 
 class WaterBus:

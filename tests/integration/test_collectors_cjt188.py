@@ -213,7 +213,7 @@ async def test_a_command_for_a_meter_that_is_away_goes_out_once_when_it_is_back_
 
 @awaited
 async def test_a_meter_without_a_valve_is_read_and_never_commanded(tmp_path: Path) -> None:
-    meter = replace(ASKED, template=replace(TEMPLATES["cjt188-water"], relay=None))
+    meter = replace(ASKED, template=replace(TEMPLATES["cjt188-water"], relay=None, status=None))
     plan = replace(PLAN, meters=(meter,))
     bus = WaterBus(water())
     async with called(bus.hear, timeout_s=5) as line, driven(plan, line, tmp_path) as run:

@@ -87,12 +87,10 @@ def test_all_faults_are_told_at_once_with_line_and_field(tmp_path: Path) -> None
             OWN,
             "overload = [53, 69, 85]",
             "overload = [112]",
-            "51: status.bits.overload has 112, which is not within 112",
+            "bits.overload has 112, which is not",
             id="far",
         ),
-        pytest.param(
-            OWN, "overload = [53, 69, 85]", "overload = 53", "51: status.bits.overload is 53, no list", id="a bit"
-        ),
+        pytest.param(OWN, "overload = [53, 69, 85]", "overload = 53", "51: status.bits.overload is 53", id="a bit"),
         pytest.param(OWN, "overload = ", "cover_opened = ", "cover_opened is told by [status] too", id="told twice"),
         pytest.param(OWN, "[cover_opened]", "[overload]", "overload is not known here", id="not counted"),
         pytest.param(CJT188, "words = 2\nbits", "words = 3\nbits", "status.at with words ends", id="state at the end"),
