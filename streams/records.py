@@ -11,7 +11,7 @@ import msgspec
 from collectors.wire.signature import SIGNATURE, sign
 from streams.core.errors import MalformedError
 from streams.core.localtime import MINUTE_MS, format_time, parse_time
-from streams.core.orders import check_site
+from streams.core.orderform import check_site
 from streams.core.outcome import Command, Notice, Position
 from streams.core.strictjson import read_object
 from streams.core.units import format_money

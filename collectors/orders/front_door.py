@@ -12,7 +12,7 @@ from collectors.batches.orders import BATCH_HEADER
 from infra.topics import OFFICE_ORDERS, partition_of
 from streams.core.errors import MalformedError
 from streams.core.localtime import format_time, parse_time
-from streams.core.orders import check_site, parse_order
+from streams.core.orderform import check_site, parse_order
 
 DEFAULT_SITE = "S1"
 _ACKNOWLEDGED_S = 30

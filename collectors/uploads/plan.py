@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from streams.core.errors import MalformedError
-from streams.core.orders import check_site
+from streams.core.orderform import check_site
 
 UPLOADS_FILE: Final = "uploads.json"
 

@@ -12,7 +12,7 @@ from streams.core.books import Books, Journal
 from streams.core.charging import charge_due_fees
 from streams.core.fold import fold_plainly, fold_readings
 from streams.core.line import Line
-from streams.core.orders import parse_order
+from streams.core.orderform import parse_order
 from streams.core.outcome import Outcome, Position
 from streams.core.pages import dirty_pages, read_pages
 from streams.core.told import UNTOLD

@@ -8,7 +8,8 @@ from collectors.wire.round import Round, decode_round
 from infra.demo.checks.money import RECHARGE
 from infra.demo.checks.readings import Shown, Source
 from infra.demo.evidence.topics import TopicRecord
-from streams.core.orders import Recharge, parse_order
+from streams.core.orderform import parse_order
+from streams.core.orders import Recharge
 from streams.core.site import SiteLedger
 from streams.core.units import NANO_PER_YUAN
 from streams.decode import read_rounds

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from collectors.orders.calendar import YearUnknownError, calendar_order
 from infra.cli.app import app
-from streams.core.orders import parse_order
+from streams.core.orderform import parse_order
 
 
 def test_a_year_names_its_holidays_and_the_weekends_that_are_worked() -> None:

@@ -6,7 +6,7 @@ import pytest
 from infra.fleet.layout import lay_out
 from infra.fleet.orders import initial_orders
 from infra.fleet.property import Property, PropertySize
-from streams.core.orders import parse_order
+from streams.core.orderform import parse_order
 from streams.core.outcome import Outcome, Position, Source
 from streams.core.site import SiteLedger
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from streams.core.errors import MalformedError
-from streams.core.orders import KINDS, Recharge, parse_order
+from streams.core.orderform import parse_order
+from streams.core.orders import KINDS, Recharge
 
 GOOD: dict[str, dict[str, Any]] = {
     "set_tariff": {
