@@ -21,7 +21,7 @@ SEEDS_IN_PARTS = range(40, 50)
 KEYS: Final[Mapping[str, str]] = {
     "readings": "posting_offset, partition, source, offset, line",
     "pieces": "posting_offset, partition, source, offset, line, start, tier",
-    "entries": "posting_offset, partition, offset, line",
+    "entries": "posting_offset, partition, source, offset, line, nth",
     "postings": "posting_offset, partition",
 }
 """Columns that tell a row from all others, in the order in which one is chosen."""
@@ -108,8 +108,8 @@ def test_what_the_core_and_the_sink_wrote_holds(world: World) -> None:
 
 
 SPLIT = "version = 65535 AND amount_nano > 0 AND bitAnd(flags, 128) = 0"
-WHOLE = "version != 65535 AND amount_nano > 0"
-NOT_LAST = "(site, meter, read_at) NOT IN (SELECT site, meter, max(read_at) FROM readings GROUP BY site, meter)"
+WHOLE = "version != 65535 AND amount_nano > 0 AND consumption_milli > 0"
+NOT_LAST = "(site, meter, read_at) NOT IN (SELECT site, meter, max(read_at) FROM accepted_readings GROUP BY site, meter)"
 PRICED_WHOLLY = (
     "(partition, source, offset, line) IN (SELECT partition, source, offset, line FROM readings"
     " WHERE version = 65535 AND consumption_milli > 0 AND bitAnd(flags, 64 + 128) = 0)"
