@@ -4,7 +4,8 @@
 #
 #   infra/setup.sh          all steps
 #   infra/setup.sh tools    only see to Python, Java and Maven
-#   infra/setup.sh test-tools   only what the tests need beside: an MQTT broker and its clients, curl, openssl
+#   infra/setup.sh test-tools   only what the tests need beside: an MQTT broker and its clients, curl, openssl,
+#                               and Debian's ClickHouse where there is one
 #
 # PYTHON=... chooses the Python. With SLUICE_KAFKA=host:port neither Java nor Maven is needed.
 set -eu
@@ -200,6 +201,19 @@ install_sluice() {
 
 # --- What the tests need beside ----------------------------------------------------------------------------------
 
+# ClickHouse as Debian has it, for tests of the protocol with software of others; without it they are skipped.
+see_to_old_clickhouse() {
+    if { has clickhouse-server || [ -x /usr/sbin/clickhouse-server ]; } && has clickhouse-client; then
+        return
+    fi
+    if has apt-get && [ "$(id -u)" = 0 ]; then
+        say "      for the tests: apt-get install -y clickhouse-server clickhouse-client"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends clickhouse-server \
+            clickhouse-client >/dev/null 2>&1 || say "      not to be had here: tests with them are skipped"
+    fi
+}
+
 see_to_test_tools() {
     packages=
     # Debian puts the broker where only root's path leads.
@@ -226,6 +240,7 @@ see_to_test_tools() {
 
 if [ "${1:-}" = test-tools ]; then
     see_to_test_tools
+    see_to_old_clickhouse
     exit 0
 fi
 see_to_tools
