@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     ] = ""
     data_dir: Annotated[Path, Field(description="Everything that Sluice keeps on this machine")] = Path(".sluice")
     database: Annotated[str, Field(description="The database of the embedded ClickHouse")] = "sluice"
+    clickhouse_tls: Annotated[
+        str, Field(description="host:port on which the embedded ClickHouse is reached by TLS; empty for not at all")
+    ] = ""
+    tls_certificate: Annotated[str, Field(description="PEM file of its certificate")] = ""
+    tls_key: Annotated[str, Field(description="PEM file of its key")] = ""
     partitions: Annotated[int, Field(ge=1, le=1024, description="Of each topic keyed by site")] = 12
     replication: Annotated[int, Field(ge=1, le=9, description="Copies of each topic's records")] = 1
     workers: Annotated[int, Field(ge=1, le=256, description="Ledger processes")] = 1
@@ -64,6 +69,14 @@ class Settings(BaseSettings):
             raise ValueError("names no database after the port: .../database")
         return value
 
+    @field_validator("clickhouse_tls")
+    @classmethod
+    def _check_tls(cls, value: str) -> str:
+        match = _SERVER.fullmatch(value) if value else None
+        if value and (match is None or int(match[1]) > 65535):
+            raise ValueError(f"{value!r} is not host:port")
+        return value
+
     @field_validator("database")
     @classmethod
     def _check_database(cls, value: str) -> str:
@@ -80,6 +93,10 @@ class Settings(BaseSettings):
     def _check_together(self) -> "Settings":
         if self.replication > 1 and not self.kafka:
             raise ValueError("the embedded Kafka is one broker; replication above 1 needs SLUICE_KAFKA")
+        if self.clickhouse_tls and (self.clickhouse or not (self.tls_certificate and self.tls_key)):
+            raise ValueError(
+                "SLUICE_CLICKHOUSE_TLS: is for the embedded ClickHouse and needs SLUICE_TLS_CERTIFICATE, SLUICE_TLS_KEY"
+            )
         return self
 
     @property

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
 from infra.clickhouse.migrate import migrate
+from infra.clickhouse.tls import tls_door
 from infra.clickhouse.users import PRODUCT_USER, Users, analyst_password, product_password, product_url
 from infra.clickhouse.watch import Watch
 from infra.endpoints import announce_ready, read_record
@@ -134,6 +135,7 @@ def main(settings: Settings) -> None:
 
     Raises:
         MigrationError: The database's schema is not one of this release.
+        TlsError: It is to be reached by TLS, and that cannot be.
         LockedError: Another server runs on this data directory.
     """
     if settings.clickhouse:
@@ -150,13 +152,24 @@ def main(settings: Settings) -> None:
         try:
             _on_signals(server.stop)
             migrate(product_url(folder, server.port, settings.database))
-            announce_ready(settings, PART, {PART: server.port})
-            _log.info("serving", port=server.port)
-            serving.join()
+            with _tls_ports(settings, server.port) as tls:
+                announce_ready(settings, PART, {PART: server.port, **tls})
+                _log.info("serving", port=server.port, **tls)
+                serving.join()
         finally:
             server.stop()
             serving.join()
         _log.info("stopped")
+
+
+@contextlib.contextmanager
+def _tls_ports(settings: Settings, port: int) -> Iterator[dict[str, int]]:
+    if not settings.clickhouse_tls:
+        yield {}
+        return
+    certificate, key = Path(settings.tls_certificate), Path(settings.tls_key)
+    with tls_door(settings.clickhouse_tls, certificate, key, to_port=port) as tls_port:
+        yield {"tls": tls_port}
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
