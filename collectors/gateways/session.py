@@ -13,6 +13,7 @@ from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.gathering import Gathering
 from collectors.gateways.line import Action, Item, Line, LineAway, LineError, NoAnswer, Refused, Withdrawn
 from collectors.gateways.report import Outcome, ReportCommand, report_nothing
+from collectors.gateways.unsupported import why_unsupported
 from collectors.gateways.waiting import Waiting, WaitingCommands
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire.round import Round
@@ -93,8 +94,7 @@ class GatewaySession:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""
         if command.action not in _CARRIED_OUT:
             log.warning("command not supported", **command.told())
-            detail = f"no line here carries out {command.action} on a meter of template {command.template!r}"
-            self._report(command, Outcome.UNSUPPORTED, detail, b"")
+            self._report(command, Outcome.UNSUPPORTED, why_unsupported(command), b"")
             return
         self._waiting.add(command)
 

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from collectors.gateways.command import Command, CommandBook, CommandError, read_command
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Item, LineError
+from collectors.gateways.unsupported import why_unsupported
 from collectors.wire.answers import read_supply
 from collectors.wire.dlt645 import READ, RELAY, Dlt645Frame
 from collectors.wire.round import Round
@@ -417,6 +418,20 @@ async def test_what_became_of_each_command_is_reported(tmp_path: Path) -> None:
             (8, "misplaced"),
             (9, "accepted"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("dtsy1352-dlt645", "security module"),
+        ("dtsy1352-credit", "maker encrypts"),
+        ("cjt188-water", "not public"),
+        ("somebody's", 'no line here carries out recharge on a meter of template "somebody\'s"'),
+    ],
+)
+def test_a_recharge_is_reported_with_what_keeps_it_from_being_sent(template: str, said: str) -> None:
+    assert said in why_unsupported(msgspec.structs.replace(command(1, "recharge"), template=template))
+    assert "by card" not in why_unsupported(msgspec.structs.replace(command(1, "retain"), template=template))
 
 
 @awaited

@@ -1,0 +1,22 @@
+"""Why a command is not carried out here, for whoever reads its report."""
+
+from typing import Final
+
+from collectors.gateways.command import Command
+from collectors.wire.template import Protocol
+from collectors.wire.templates import TEMPLATES
+
+_NO_RECHARGE: Final[dict[Protocol, str]] = {
+    "dlt645-2007": "its security module takes only recharges signed with keys that the seller's key server holds",
+    "modbus": "its maker encrypts recharges in a way that is not public",
+    "cjt188": "how its purchase is laid out is not public",
+}
+
+
+def why_unsupported(command: Command) -> str:
+    """What keeps this collector from a command's action."""
+    told = f"no line here carries out {command.action} on a meter of template {command.template!r}"
+    template = TEMPLATES.get(command.template)
+    if command.action != "recharge" or template is None:
+        return told
+    return f"{told}: {_NO_RECHARGE[template.protocol]}; bring it in by card, token or key server"
