@@ -8,14 +8,14 @@ from typing import Final
 
 import msgspec
 
-from collectors.wire import dlt645
+from collectors.uploads.errors import UploadError
+from collectors.uploads.reading import READING, Reading, answers_of
 from collectors.wire.round import Block, Round
 from collectors.wire.template import ITEMS
 from collectors.wire.templates import TEMPLATES
 from streams.core.errors import MalformedError
 from streams.core.localtime import parse_time
 from streams.core.strictjson import read_object
-from streams.core.units import parse_decimal
 
 BODY_BYTES_MAX: Final = 1 << 20
 ENTRIES_MAX: Final = 10_000
@@ -25,30 +25,8 @@ ID_CHARACTERS_MAX: Final = 200
 AHEAD_MS: Final = 15 * 60_000
 """What the ledger takes of a meter's clock that is fast."""
 
-READING: Final = "reading"
-"""The template of readings that came as numbers."""
 _ADDRESS_MAX: Final = (1 << 64) - 1
 _READING_ADDRESS_MAX: Final = 999_999_999_998
-
-
-class UploadError(ValueError):
-    """An upload that cannot be used; nothing of it is taken.
-
-    Attributes:
-        field: Where, such as `readings[3].register`; empty where it is no JSON object at all.
-    """
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}" if field else reason)
-        self.field = field
-        self.reason = reason
-
-
-class _Reading(msgspec.Struct, forbid_unknown_fields=True):
-    address: str
-    register: str
-    read_at: str
-    supply: str | None = None
 
 
 class _Frame(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,7 +41,7 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True):
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     v: int
     upload: str
-    readings: list[_Reading] = []
+    readings: list[Reading] = []
     frames: list[_Frame] = []
 
 
@@ -113,7 +91,13 @@ def read_upload(body: bytes, *, site: str, gateway: str, now_ms: int) -> Upload:
         raise UploadError("readings", f"there are more than {ENTRIES_MAX}, with the frames")
     entries: list[_Entry] = []
     for number, reading in enumerate(found.readings):
-        entries += _reading_entries(f"readings[{number}]", reading, now_ms)
+        field = f"readings[{number}]"
+        address = _address(field, reading.address, _READING_ADDRESS_MAX)
+        read_at = _read_at(field, reading.read_at, now_ms)
+        entries += [
+            _Entry(field, address, READING, item, read_at, frame)
+            for item, frame in answers_of(field, reading, f"{address:012d}")
+        ]
     entries += [_frame_entry(f"frames[{number}]", frame, now_ms) for number, frame in enumerate(found.frames)]
     rounds = tuple(_rounds(entries, site, gateway, now_ms))
     return Upload(found.upload, len(found.readings), len(found.frames), rounds)
@@ -129,28 +113,6 @@ def _convert(body: bytes) -> _Body:
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$")
         raise UploadError(place.strip("`").lstrip("."), reason) from None
-
-
-def _reading_entries(field: str, reading: _Reading, now_ms: int) -> list[_Entry]:
-    """A number as the answer of a DL/T645 meter, so that one way leads to the ledger."""
-    template = TEMPLATES[READING]
-    assert template.relay is not None
-    address = _address(field, reading.address, _READING_ADDRESS_MAX)
-    read_at = _read_at(field, reading.read_at, now_ms)
-    quantity = parse_decimal(reading.register)
-    register = None if quantity is None else quantity.scaled(3)
-    if register is None or register < 0:
-        raise UploadError(f"{field}.register", "must be a decimal such as 1234.56, below 10^9, of at most 3 decimals")
-    digits = f"{address:012d}"
-    value = bytes.fromhex(f"{register:0{2 * template.energy.words}d}")[::-1]
-    answers = [("energy", dlt645.encode_read_answer(digits, template.energy.start, value))]
-    if reading.supply is not None:
-        if reading.supply not in ("on", "off"):
-            raise UploadError(f"{field}.supply", "must be on or off")
-        status = (reading.supply == "off") << template.relay.off_bit
-        word = status.to_bytes(template.relay.words, "little")
-        answers.append(("relay", dlt645.encode_read_answer(digits, template.relay.start, word)))
-    return [_Entry(field, address, READING, item, read_at, frame) for item, frame in answers]
 
 
 def _frame_entry(field: str, frame: _Frame, now_ms: int) -> _Entry:

@@ -10,7 +10,8 @@ import structlog
 from aiohttp import web
 from kafka.errors import KafkaError
 
-from collectors.uploads.body import BODY_BYTES_MAX, UploadError
+from collectors.uploads.body import BODY_BYTES_MAX
+from collectors.uploads.errors import UploadError
 from collectors.uploads.intake import UploadConflict, UploadIntake
 from infra.gateway_keys import GatewayKeys
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiomqtt
 import structlog
 
-from collectors.uploads.body import UploadError
+from collectors.uploads.errors import UploadError
 from collectors.uploads.intake import UploadConflict, UploadIntake
 from collectors.uploads.plan import MqttPlan
 

@@ -10,6 +10,10 @@ from collectors.wire.errors import FrameError
 from collectors.wire.template import AnyItem, RegisterItem, Template
 from streams.core.conditions import bit_of
 from streams.core.outcome import Supply
+from streams.core.told import UNTOLD
+
+_ABSENT = b"\xff"
+"""In all bytes of a value of DL/T645 or CJ/T188: the meter does not have it."""
 
 
 def read_register(frame: bytes, template: Template, address: int, name: str = "energy") -> int:
@@ -35,6 +39,8 @@ def read_register(frame: bytes, template: Template, address: int, name: str = "e
 def read_bands(frame: bytes, template: Template, address: int) -> tuple[int, ...]:
     """The registers by tariff that a frame of the item `bands` tells, Wh or litres, from tariff 1 on.
 
+    Returns:
+        `UNTOLD` where all bytes of a register are FF: it is not available.
     Raises:
         FrameError: As for `read_register`; a register that is of no tariff is not looked at.
     """
@@ -50,7 +56,8 @@ def read_bands(frame: bytes, template: Template, address: int) -> tuple[int, ...
         value = _cjt188_body(frame, address, item)[item.at : item.at + item.words]
     else:
         value = _dlt645_value(frame, address, item.start, item.words)
-    return tuple(dlt645.from_bcd(value[start : start + item.size]) * item.scale for start in of_tariffs)
+    parts_of_bcd = (value[start : start + item.size] for start in of_tariffs)
+    return tuple(UNTOLD if part == _ABSENT * item.size else dlt645.from_bcd(part) * item.scale for part in parts_of_bcd)
 
 
 def read_supply(frame: bytes, template: Template, address: int) -> Supply:

@@ -39,7 +39,8 @@ def decode_bands(block: Block, template: Template) -> tuple[Values, Good]:
     """What a block of the item `bands` tells of registers by tariff.
 
     Returns:
-        Wh or litres, a row a frame, a column a tariff; and whether the frame is good; 0 where it is not.
+        Wh or litres, a row a frame, a column a tariff, `UNTOLD` where the meter has none; and whether the frame is
+        good; 0 where it is not.
     """
     reader, item = _READERS[template.protocol], template.bands
     if item is None:

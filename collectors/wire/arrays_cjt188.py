@@ -32,8 +32,8 @@ def registers(frames: Bytes, addresses: Addresses, item: RegisterItem) -> tuple[
 def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values, Good]:
     """Registers by tariff, a row a frame, and which frames are good."""
     start = VALUE_AT + item.at
-    raw, digits = bands_from_bcd(frames[:, start : start + item.words], item)
-    return raw * item.scale, _good(frames, addresses, item.start) & digits
+    registers, digits = bands_from_bcd(frames[:, start : start + item.words], item)
+    return registers, _good(frames, addresses, item.start) & digits
 
 
 def status(frames: Bytes, addresses: Addresses, item: StatusItem) -> tuple[Bytes, Good]:

@@ -27,8 +27,8 @@ def registers(frames: Bytes, addresses: Addresses, item: RegisterItem) -> tuple[
 def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values, Good]:
     """Registers by tariff, a row a frame, and which frames are good."""
     good, value = _values(frames, addresses, item.start)
-    raw, digits = bands_from_bcd(value, item)
-    return raw * item.scale, good & digits
+    registers, digits = bands_from_bcd(value, item)
+    return registers, good & digits
 
 
 def status(frames: Bytes, addresses: Addresses, item: StatusItem) -> tuple[Bytes, Good]:

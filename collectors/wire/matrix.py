@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from collectors.wire.template import BandsItem, StatusItem
 from streams.core.conditions import bit_of
+from streams.core.told import UNTOLD
 
 Bytes = NDArray[np.uint8]
 Good = NDArray[np.bool_]
@@ -23,10 +24,13 @@ def from_bcd(value: Bytes) -> tuple[Values, Good]:
 
 
 def bands_from_bcd(value: Bytes, item: BandsItem) -> tuple[Values, Good]:
-    """As `from_bcd`, of all registers by tariff that stand in each row."""
+    """Registers by tariff, scaled, `UNTOLD` where all bytes of one are FF; and of which rows all others are digits."""
     of_tariffs = value.reshape(len(value), item.registers, item.size)[:, item.skip :]
-    raw, good = from_bcd(np.ascontiguousarray(of_tariffs).reshape(-1, item.size))
-    return raw.reshape(len(value), -1), np.asarray(good.reshape(len(value), -1).all(axis=1))
+    raw, digits = from_bcd(np.ascontiguousarray(of_tariffs).reshape(-1, item.size))
+    shape = of_tariffs.shape[:2]
+    absent = (of_tariffs == 0xFF).all(axis=2)
+    good = (digits.reshape(shape) | absent).all(axis=1)
+    return np.where(absent, UNTOLD, raw.reshape(shape) * item.scale), np.asarray(good)
 
 
 def conditions_of(status: Bytes, item: StatusItem) -> Values:

@@ -9,15 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.uploads.body import BODY_BYTES_MAX, Upload, UploadError, read_upload
+from collectors.uploads.body import BODY_BYTES_MAX, Upload, read_upload
+from collectors.uploads.errors import UploadError
 from collectors.uploads.plan import UploadPlanError, read_upload_plan
 from collectors.wire.arrays import decode_registers, decode_supply
 from collectors.wire.round import Round, decode_round, encode_round
 from collectors.wire.templates import TEMPLATES
+from streams.core.conditions import Condition, bit_of
 from streams.core.localtime import format_time
 from streams.core.outcome import Supply
+from streams.core.told import UNTOLD
 from streams.core.units import format_scaled
+from streams.decode import read_rounds
 from tests.integration.collector_lines import NOON_MS
+from tests.unit.streams.test_decode import KnownMeters
 
 HOUR_MS = 3_600_000
 FRAME = bytes.fromhex("00070000000711030400 0186a0".replace(" ", ""))
@@ -78,6 +83,25 @@ def test_readings_become_rounds_with_one_reading_of_a_meter_in_each_by_time() ->
     assert all(encode_round(decode_round(encode_round(taken))) == encode_round(taken) for taken in upload.rounds)
 
 
+def test_what_a_reading_tells_beside_its_register_reaches_the_ledger() -> None:
+    told: dict[str, Any] = {"bands": ["1.5", "0", "2.125"], "remaining": "-12.50", "count": 3}
+    told["conditions"] = ["battery", "overload"]
+    (taken,) = read(body(readings=[reading(**told), reading("18", remaining="99999999.99", conditions=[])])).rounds
+    batch = read_rounds(KnownMeters({("G1", 17): 0, ("G1", 18): 1}), [(0, decode_round(encode_round(taken)))]).batch
+    columns_ = (batch.remaining, batch.count, batch.bands, batch.conditions)
+    remaining, count, bands, conditions = [[] if column is None else column.tolist() for column in columns_]
+    assert (remaining, count) == ([-12_500_000_000, 99_999_999_990_000_000], [3, UNTOLD])
+    assert bands == [[1500, 0, 2125] + [UNTOLD] * 5, [UNTOLD] * 8]
+    assert conditions == [bit_of(Condition.BATTERY) | bit_of(Condition.OVERLOAD), 0]
+
+
+def test_every_condition_has_a_bit_in_uploads() -> None:
+    status = TEMPLATES["reading"].status
+    assert status is not None
+    assert {condition for condition, _ in status.bits} == set(Condition)
+    assert len({bit for _, bits in status.bits for bit in bits}) == len(Condition)
+
+
 @pytest.mark.parametrize(
     "entry",
     [frame(), frame(hex=None, base64=base64.b64encode(FRAME).decode()), frame(item="energy")],
@@ -109,6 +133,15 @@ def test_frames_stay_as_they_came(entry: dict[str, Any]) -> None:
         (body(readings=[reading("x")]), "readings[0].address", "must be a number"),
         (body(readings=[reading("999999999999")]), "readings[0].address", "up to 999999999998"),
         (body(readings=[reading(supply="open")]), "readings[0].supply", "on or off"),
+        (body(readings=[reading(bands=[])]), "readings[0].bands", "1 to 8 registers"),
+        (body(readings=[reading(bands=["1"] * 9)]), "readings[0].bands", "1 to 8 registers"),
+        (body(readings=[reading(bands=["1", "-1"])]), "readings[0].bands[1]", "must be a decimal"),
+        (body(readings=[reading(remaining="1.005")]), "readings[0].remaining", "at most 2 decimals"),
+        (body(readings=[reading(remaining="-100000000")]), "readings[0].remaining", "below 10^8"),
+        (body(readings=[reading(count=-1)]), "readings[0].count", "from 0, below 10^9"),
+        (body(readings=[reading(count=True)]), "readings[0].count", "Expected `int"),
+        (body(readings=[reading(count=10**9)]), "readings[0].count", "from 0, below 10^9"),
+        (body(readings=[reading(conditions=["fire"])]), "readings[0].conditions", "'fire', which is none of"),
         (body(readings=[reading(read_at="noon")]), "readings[0].read_at", "must be a time"),
         (body(readings=[reading(at=NOON_MS + HOUR_MS)]), "readings[0].read_at", "15 minutes ahead"),
         (body(readings=[reading(), reading()]), "readings[1]", "a second energy of address 17"),
