@@ -1,6 +1,9 @@
 # What a newcomer needs: `make demo`, `make test`. Both set everything up first.
 BIN := .venv/bin
 
+# Much of a test is waiting for servers, so files go on two at a time; those of one file share its servers.
+TOGETHER := --numprocesses 2 --dist loadfile --no-loadscope-reorder -v
+
 .PHONY: help setup demo test lint bench fuzz clean
 
 help: ## Tell what there is
@@ -14,7 +17,7 @@ demo: setup ## Run everything with a virtual property group (ARGS=--once for a c
 
 test: setup lint ## Check formatting, types and all tests (ARGS go to pytest)
 	@infra/setup.sh test-tools
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(TOGETHER) $(ARGS)
 
 lint: setup ## Check formatting and types
 	$(BIN)/ruff check
