@@ -4,7 +4,9 @@ import asyncio
 import resource
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -13,14 +15,14 @@ from collectors.command_check import CommandCheck
 from collectors.command_feed import CommandFeed
 from collectors.command_reports import CommandReporter
 from collectors.gateways.command import Command, CommandBook
-from collectors.gateways.dial_in_line import DialInLine, DialInListener
+from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
-from collectors.gateways.modbus_line import ModbusLine
-from collectors.gateways.polled_line import PolledLine
 from collectors.gateways.report import Outcome
 from collectors.gateways.session import METER_ZONE, GatewaySession, Pace
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
+from collectors.registry_watch import RegistryWatch
+from collectors.sessions import Sessions
 from collectors.uploads.plan import UploadPlan, UploadPlanError, read_upload_plan
 from collectors.uploads.service import UploadService
 from collectors.wire.acrel4g import encode_time
@@ -65,7 +67,6 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
     bootstrap = kafka_bootstrap(settings)
     book = CommandBook(settings.data_dir / "collector" / "commands.sqlite")
     book.adopt({meter.meter: plan.site for plan in registry.gateways for meter in plan.meters})
-    lines = {plan.gateway: _line(plan) for plan in registry.gateways}
     clock = load_clock(settings.data_dir)
     # Where no virtual clock was started the time is real, whatever speed one would have had.
     speed = clock.speed if isinstance(clock, ScaledClock) else 1
@@ -78,26 +79,19 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
         path=settings.data_dir / "collector" / "reports.sqlite",
     )
     pace = Pace(interval_s=settings.poll_interval_s / speed)
-    sessions = {
-        plan.gateway: GatewaySession(
-            plan,
-            lines[plan.gateway],
-            clock=clock,
-            pace=pace,
-            book=book,
-            publish=publisher.publish,
-            report=reporter.report,
+
+    def open_session(plan: GatewayPlan, line: Line) -> GatewaySession:
+        return GatewaySession(
+            plan, line, clock=clock, pace=pace, book=book, publish=publisher.publish, report=reporter.report
         )
-        for plan in registry.gateways
-    }
+
     listener = DialInListener(
-        {plan.registration: line for plan in registry.gateways if isinstance(line := lines[plan.gateway], DialInLine)},
-        acrel=frozenset(plan.registration for plan in registry.gateways if plan.link == "acrel-4g"),
-        local_time=lambda: encode_time(datetime.fromtimestamp(clock.now_ms() // 1000, METER_ZONE)),
+        {}, local_time=lambda: encode_time(datetime.fromtimestamp(clock.now_ms() // 1000, METER_ZONE))
     )
+    sessions = Sessions(open_session, listener, report=reporter.report)
 
     def order(command: Command) -> None:
-        loop.call_soon_threadsafe(sessions[command.gateway].order, command)
+        loop.call_soon_threadsafe(sessions.order, command)
 
     def pass_over(earlier: Command, later: Command) -> None:
         reporter.report(earlier, Outcome.OVERTAKEN, f"by sequence {later.sequence} of {later.meter}", b"")
@@ -106,39 +100,31 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
     feed = CommandFeed(bootstrap, read=check.read, take=order, pass_over=pass_over)
     port = await listener.start(registry.dial_in_host, registry.dial_in_port)
     reporter.start()
+    await sessions.take(registry)
     feed.start()
-    tasks = [asyncio.create_task(session.run(), name=gateway) for gateway, session in sessions.items()]
+    watching = asyncio.create_task(RegistryWatch(settings.data_dir / REGISTRY_FILE, registry).run(sessions.take))
     uploads = None
     if plan is not None:
         uploads = await UploadService.start(plan, settings.data_dir, clock=clock, keys=keys, publish=publisher.publish)
     announce_ready(settings, PART, {"dial_in": port} | ({"upload": uploads.port} if uploads is not None else {}))
-    log.info("collector serves", gateways=len(sessions), meters=sum(len(plan.meters) for plan in registry.gateways))
-    failed = await _first_failure([*tasks, *(uploads.tasks if uploads is not None else [])], stop)
+    failed = await _first_failure([sessions.failure, watching, *(uploads.tasks if uploads is not None else [])], stop)
     if uploads is not None:
         await uploads.stop()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    watching.cancel()
+    await asyncio.wait({watching})
+    await sessions.close()
     await asyncio.to_thread(feed.stop)
     await asyncio.to_thread(reporter.stop)
     await listener.stop()
-    for line in lines.values():
-        await line.close()
     await publisher.close()
     book.close()
     if failed is not None:
         raise failed
 
 
-async def _first_failure(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> BaseException | None:
-    """Wait until told to stop, or until a session fails, which is a bug: the process ends by it, and says so."""
-    stopping = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+async def _first_failure(parts: Sequence[asyncio.Future[Any]], stop: asyncio.Event) -> BaseException | None:
+    """Wait until told to stop, or until a part fails, which is a bug: the process ends by it, and says so."""
+    stopping: asyncio.Future[Any] = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopping, *parts}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    return next((task.exception() for task in done if task is not stopping), None)
-
-
-def _line(plan: GatewayPlan) -> Line:
-    if plan.link == "modbus-tcp":
-        return ModbusLine(plan.host, plan.port)
-    return PolledLine(plan.host, plan.port) if plan.is_polled else DialInLine()
+    return next((part.exception() for part in done if part is not stopping), None)

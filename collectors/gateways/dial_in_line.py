@@ -28,9 +28,8 @@ class DialInListener:
     """Takes gateways' calls and hands each connection to the line of its registration.
 
     Args:
-        lines: By registration; by serial number those of `acrel`.
-        acrel: Registrations that come in frames of Acrel's 4G meters, and no others.
-        local_time: What those meters are told when they ask for the time: seven bytes.
+        lines, acrel: As in `expect`.
+        local_time: What Acrel's 4G meters are told when they ask for the time: seven bytes.
     """
 
     def __init__(
@@ -42,13 +41,22 @@ class DialInListener:
         register_s: float = 10.0,
         settle_s: float = 0.2,
     ) -> None:
-        self._texts = {name.encode("ascii"): line for name, line in lines.items() if name not in acrel}
-        self._sorted = sorted(self._texts)
-        self._serials = {name: lines[name] for name in acrel}
+        self.expect(lines, acrel=acrel)
         self._local_time = local_time
         self._register_s = register_s
         self._settle_s = settle_s
         self._server: asyncio.Server | None = None
+
+    def expect(self, lines: Mapping[str, DialInLine], *, acrel: frozenset[str] = frozenset()) -> None:
+        """Take calls for these lines from now on, and for no others.
+
+        Args:
+            lines: By registration; by serial number those of `acrel`.
+            acrel: Registrations that come in frames of Acrel's 4G meters, and no others.
+        """
+        self._texts = {name.encode("ascii"): line for name, line in lines.items() if name not in acrel}
+        self._sorted = sorted(self._texts)
+        self._serials = {name: lines[name] for name in acrel}
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port."""

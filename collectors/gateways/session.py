@@ -83,12 +83,25 @@ class GatewaySession:
         """Meters that did not answer when they were last asked, the one asked longest ago first."""
         self._gathering: Gathering | None = None
         self._rounds = 0
+        self._carrying = asyncio.Lock()
+        """Held while a command is carried out."""
 
     async def run(self) -> None:
         """Serve the gateway until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._run_rounds())
             tasks.create_task(self._run_commands())
+
+    async def end(self, task: asyncio.Task[None]) -> list[Command]:
+        """End the task that `run` is in, but not amid a command, which might be carried out and not be reported.
+
+        Returns:
+            The commands that wait and were not sent.
+        """
+        async with self._carrying:
+            task.cancel()
+        await asyncio.wait({task})
+        return self._waiting.commands()
 
     def order(self, command: Command) -> None:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""
@@ -202,10 +215,11 @@ class GatewaySession:
         """One command after the other; those of meters that are known to be silent come last, and ever less often."""
         while True:
             waiting = await self._waiting.next(last=self._silent)
-            if await self._carry_out(waiting):
-                self._waiting.settle(waiting)
-            else:
-                self._waiting.put_off(waiting)
+            async with self._carrying:
+                if await self._carry_out(waiting):
+                    self._waiting.settle(waiting)
+                else:
+                    self._waiting.put_off(waiting)
 
     async def _carry_out(self, waiting: Waiting) -> bool:
         """Send a command; False if it has to wait for the line."""

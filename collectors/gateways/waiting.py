@@ -70,6 +70,10 @@ class WaitingCommands:
                 async with asyncio.timeout_at(min((each.due for each in self._waiting.values()), default=None)):
                     await self._added.wait()
 
+    def commands(self) -> list[Command]:
+        """Those that wait, in no order: each is of a meter of its own."""
+        return [waiting.command for waiting in self._waiting.values()]
+
     def holds(self, waiting: Waiting) -> bool:
         """Whether a command is still the last word about its meter."""
         return self._waiting.get(waiting.meter.meter) is waiting

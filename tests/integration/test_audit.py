@@ -109,7 +109,9 @@ def test_what_the_core_and_the_sink_wrote_holds(world: World) -> None:
 
 SPLIT = "version = 65535 AND amount_nano > 0 AND bitAnd(flags, 128) = 0"
 WHOLE = "version != 65535 AND amount_nano > 0 AND consumption_milli > 0"
-NOT_LAST = "(site, meter, read_at) NOT IN (SELECT site, meter, max(read_at) FROM accepted_readings GROUP BY site, meter)"
+NOT_LAST = (
+    "(site, meter, read_at) NOT IN (SELECT site, meter, max(read_at) FROM accepted_readings GROUP BY site, meter)"
+)
 PRICED_WHOLLY = (
     "(partition, source, offset, line) IN (SELECT partition, source, offset, line FROM readings"
     " WHERE version = 65535 AND consumption_milli > 0 AND bitAnd(flags, 64 + 128) = 0)"
