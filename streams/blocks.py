@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.arrays import decode_bands, decode_conditions, decode_registers, decode_supply
+from collectors.wire.arrays import decode_registers
 from collectors.wire.round import Block, Round
-from collectors.wire.template import EVENT_ITEMS, ITEMS
+from collectors.wire.template import ITEMS
 from collectors.wire.templates import TEMPLATES, Template
+from streams.beside import columns_beside, tells
 from streams.columns import (
     BANDS_ITEM,
     REGISTER_ITEM,
-    STATUS_ITEM,
     SUPPLY_ITEM,
     Columns,
     Line,
@@ -127,34 +127,13 @@ def read_parsed(meters: MeterNumbers, records: Sequence[Parsed]) -> Columns:
 def _tell(item: str, registers: Sequence[_Placed], beside: _Beside) -> tuple[NDArray[Any], list[RejectedFrame]]:
     """What is told of an item for every register frame, and the damaged frames of it."""
     if item == SUPPLY_ITEM:
-        codes, good = _decode(beside.placed, decode_supply, np.uint8)
+        codes, good = _decode(beside.placed, tells(item), np.uint8)
         told: NDArray[Any] = _join(registers, beside, codes, Supply.UNKNOWN)
-    elif item == BANDS_ITEM:
-        bands, good = _decode(beside.placed, _told_bands, np.int64, BANDS_MAX)
-        told = _join(registers, beside, bands, UNTOLD, of_template=True)
     else:
-        decode = _told_conditions if item == STATUS_ITEM else _told_register
-        numbers, good = _decode(beside.placed, decode, np.int64)
-        told = _join(registers, beside, numbers, UNTOLD, of_template=True)
+        columns = (BANDS_MAX,) if item == BANDS_ITEM else ()
+        values, good = _decode(beside.placed, tells(item), np.int64, *columns)
+        told = _join(registers, beside, values, UNTOLD, of_template=True)
     return told, [frame.reject_damaged() for frame in _frames(beside.placed, ~good)]
-
-
-def _told_register(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    values, good = decode_registers(block, template)
-    return np.where(good, values, UNTOLD), good
-
-
-def _told_conditions(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    bits, good = decode_conditions(block, template)
-    return np.where(good, bits, UNTOLD), good
-
-
-def _told_bands(block: Block, template: Template) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """As `decode_bands`, in as many places as a meter can have."""
-    values, good = decode_bands(block, template)
-    told = np.full((len(block), BANDS_MAX), UNTOLD, np.int64)
-    told[good, : values.shape[1]] = values[good]
-    return told, good
 
 
 def _decode(
@@ -234,6 +213,7 @@ def _batch(
     counts = np.array([len(one) for one in registers], np.int64)
     causes = [(one.record.place, one.record.round.collected_at, one.record.offset, one.line) for one in registers]
     place, at, offset, line = np.array(causes, np.int64).reshape(-1, 4).T
+    has_overdraft = np.array([TEMPLATES[one.block.template].overdraft is not None for one in registers], np.bool_)
     none: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
     batch = ReadingBatch(
         meter=np.concatenate(
@@ -245,33 +225,9 @@ def _batch(
         supply=told[SUPPLY_ITEM],
         offset=np.repeat(offset, counts),
         line=ranges(line, counts).astype(np.uint32),
-        remaining=_credit(registers, told),
-        count=told.get("count"),
-        bands=told.get(BANDS_ITEM),
-        conditions=told.get(STATUS_ITEM),
-        events=_events(told, len(values)),
+        **columns_beside(told, np.repeat(has_overdraft, counts)),
     )
     return np.repeat(place, counts), batch
-
-
-def _credit(registers: Sequence[_Placed], told: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64] | None:
-    """Credit in the meters, less what was spent beyond it; `UNTOLD` where a meter tells one of two only."""
-    remaining = told.get("remaining")
-    if remaining is None:
-        return None
-    overdraft = told.get("overdraft", np.full(len(remaining), UNTOLD, np.int64))
-    has_overdraft = np.array([TEMPLATES[one.block.template].overdraft is not None for one in registers], np.bool_)
-    needed = np.repeat(has_overdraft, np.array([len(one) for one in registers], np.int64))
-    whole = (remaining != UNTOLD) & ((overdraft != UNTOLD) | ~needed)
-    return np.where(whole, remaining - np.where(needed & whole, overdraft, 0), UNTOLD)
-
-
-def _events(told: Mapping[str, NDArray[np.int64]], count: int) -> NDArray[np.int64] | None:
-    """What meters have counted of events, a column an event; None where none tells."""
-    if not told.keys() & set(EVENT_ITEMS):
-        return None
-    untold = np.full(count, UNTOLD, np.int64)
-    return np.stack([told.get(name, untold) for name in EVENT_ITEMS], axis=1)
 
 
 def _frames(placed: Sequence[_Placed], rows: NDArray[np.bool_]) -> list[Line]:

@@ -8,14 +8,16 @@ everything else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.arrays import decode_registers, decode_supply
+from collectors.wire.arrays import decode_registers
 from collectors.wire.round import Block, Round
+from collectors.wire.template import ITEMS
 from collectors.wire.templates import TEMPLATES
+from streams.beside import columns_beside, tells
 from streams.columns import (
     REGISTER_ITEM,
     SUPPLY_ITEM,
@@ -34,25 +36,31 @@ _BLOCK_HEAD = 7
 """Bytes of a block's head without its template and item: their two lengths, flags, count and frame length."""
 
 
+class Beside(NamedTuple):
+    """Where the frames of an item beside the register are: from `begins` on, one of `frame_length` for each meter."""
+
+    item: str
+    template: str
+    frame_length: int
+    begins: int
+
+
 class Shape(NamedTuple):
     """Where things are in a record behind its gateway's name; rounds of one shape are read together.
 
     Attributes:
-        meters: How many; their registers come first, their supply, if any, behind it.
+        meters: How many; their registers come first, other items, if any, behind them.
         read_at: Where `read_at` begins, which ends where the register frames begin.
         registers: Where the register frames begin.
-        supplies: Where the supply frames begin; the end where there are none.
         size: Bytes behind the gateway's name.
     """
 
     template: str
     frame_length: int
-    supply_template: str
-    supply_length: int
+    beside: tuple[Beside, ...]
     meters: int
     read_at: int
     registers: int
-    supplies: int
     size: int
 
 
@@ -65,42 +73,36 @@ class Layout:
     shape: Shape
     between: bytes
     """From `collected_at` to `read_at`: the number of blocks, the first one's head and its addresses."""
-    behind: bytes
-    """From the register frames to the supply frames: the second block's head."""
+    heads: tuple[bytes, ...]
+    """Of the blocks beside the registers, each right before its frames."""
 
     @classmethod
     def of(cls, tail: bytes, taken: Round) -> Self | None:
         """The layout of a round whose bytes behind the gateway's name are `tail`; None where it is no common one."""
-        if not 1 <= len(taken.blocks) <= 2:
+        if not _is_common(taken.blocks):
             return None
-        first, last = taken.blocks[0], taken.blocks[-1]
-        alike = all(block.template in TEMPLATES and block.frame_length for block in taken.blocks)
-        # Supply is joined by address; of one that is there twice, frame by frame is not the same.
-        once = len(np.unique(first.addresses)) == len(first)
-        if not alike or not once or first.item != REGISTER_ITEM:
-            return None
-        supply_template, supply_length, head = "", 0, 0
-        if last is not first:
-            if last.item != SUPPLY_ITEM or last.addresses is not first.addresses:
-                return None
-            supply_template, supply_length = last.template, last.frame_length
-            head = _BLOCK_HEAD + len(last.template) + len(last.item)
-        count = len(first)
-        supplies = len(tail) - supply_length * count
-        registers = supplies - head - first.frame_length * count
+        first, count = taken.blocks[0], len(taken.blocks[0])
+        beside: list[Beside] = []
+        heads: list[bytes] = []
+        at = len(tail)
+        for block in reversed(taken.blocks[1:]):
+            at -= block.frame_length * count
+            head = _BLOCK_HEAD + len(block.template) + len(block.item)
+            beside.insert(0, Beside(block.item, block.template, block.frame_length, at))
+            heads.insert(0, tail[at - head : at])
+            at -= head
+        registers = at - first.frame_length * count
         read_at = registers - _TIME * count
         shape = Shape(
             template=first.template,
             frame_length=first.frame_length,
-            supply_template=supply_template,
-            supply_length=supply_length,
+            beside=tuple(beside),
             meters=count,
             read_at=read_at,
             registers=registers,
-            supplies=supplies,
             size=len(tail),
         )
-        return cls(taken.gateway, first.addresses, shape, tail[_TIME:read_at], tail[supplies - head : supplies])
+        return cls(taken.gateway, first.addresses, shape, tail[_TIME:read_at], tuple(heads))
 
     def fits(self, tail: bytes) -> bool:
         """Whether a record with the same gateway and these bytes behind its name is of this layout."""
@@ -108,8 +110,31 @@ class Layout:
         return (
             len(tail) == shape.size
             and tail[_TIME : shape.read_at] == self.between
-            and tail[shape.supplies - len(self.behind) : shape.supplies] == self.behind
+            and all(
+                tail[each.begins - len(head) : each.begins] == head
+                for each, head in zip(shape.beside, self.heads, strict=True)
+            )
         )
+
+
+def _is_common(blocks: Sequence[Block]) -> bool:
+    """Whether blocks are registers and, of the same meters, other items, each once."""
+    if not blocks or blocks[0].item != REGISTER_ITEM:
+        return False
+    first, items = blocks[0], [block.item for block in blocks]
+    alike = all(block.template in TEMPLATES and block.frame_length for block in blocks)
+    # What is beside a register is joined by address; of one that is there twice, frame by frame is not the same.
+    once = len(np.unique(first.addresses)) == len(first)
+    known = len(set(items)) == len(items) and set(items) <= set(ITEMS)
+    return (
+        alike
+        and once
+        and known
+        and all(
+            block.addresses is first.addresses and (block.item == SUPPLY_ITEM or block.template == first.template)
+            for block in blocks[1:]
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +159,13 @@ def read_alike(meters: MeterNumbers, records: Sequence[Fitting]) -> Columns:
     block = Block(shape.template, REGISTER_ITEM, addresses, read_at, shape.frame_length, None, frames)
     register, readable = decode_registers(block, TEMPLATES[shape.template])
     rejected = _damaged(records, block, readable, first_line=0)
-    supply = np.full(len(register), Supply.UNKNOWN, np.uint8)
-    if shape.supply_template:
-        frames = matrix[:, shape.supplies :].tobytes()
-        relay = Block(shape.supply_template, SUPPLY_ITEM, addresses, read_at, shape.supply_length, None, frames)
-        supply, told = decode_supply(relay, TEMPLATES[shape.supply_template])
-        rejected += _damaged(records, relay, told, first_line=count)
+    told: dict[str, NDArray[Any]] = {SUPPLY_ITEM: np.full(len(register), Supply.UNKNOWN, np.uint8)}
+    for nth, each in enumerate(shape.beside, 1):
+        frames = matrix[:, each.begins : each.begins + count * each.frame_length].tobytes()
+        beside = Block(each.template, each.item, addresses, read_at, each.frame_length, None, frames)
+        told[each.item], good = tells(each.item)(beside, TEMPLATES[each.template])
+        rejected += _damaged(records, beside, good, first_line=nth * count)
+    has_overdraft = np.full(len(register), TEMPLATES[shape.template].overdraft is not None)
     batch = ReadingBatch(
         meter=np.concatenate(
             [meters.meter_numbers(record.layout.gateway, record.layout.addresses) for record in records]
@@ -147,9 +173,10 @@ def read_alike(meters: MeterNumbers, records: Sequence[Fitting]) -> Columns:
         register=register,
         read_at=read_at,
         at=np.repeat(at, count),
-        supply=supply,
+        supply=told[SUPPLY_ITEM],
         offset=np.repeat(np.array([record.offset for record in records], np.int64), count),
         line=np.tile(np.arange(count, dtype=np.uint32), len(records)),
+        **columns_beside(told, has_overdraft),
     )
     unknown = {}
     for row in np.flatnonzero((batch.meter < 0) & readable).tolist():

@@ -5,6 +5,7 @@ Every case is read twice: by a reader that sees the gateways for the first time,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from collectors.wire import dlt645, modbus
 from collectors.wire.round import Block, Round, decode_round, encode_round
 from collectors.wire.templates import TEMPLATES
 from streams import decode as module
+from streams.core.conditions import EVENTS
 from streams.core.outcome import Supply
 from streams.core.told import BANDS_MAX, UNTOLD
 from streams.decode import Readings, RoundReader, read_rounds
@@ -173,6 +175,43 @@ def test_known_layouts_change_nothing(drawn: list[tuple[str, list[int], str, lis
     assert first.batch.at.tolist() == again.batch.at.tolist()
     assert first.batch.read_at.tolist() == again.batch.read_at.tolist()
     assert (first.rejected, first.unknown) == (again.rejected, again.unknown)
+
+
+items = st.sampled_from(["remaining", "overdraft", "count", "bands", "status", "cover_opened", "relay"])
+beside = st.lists(st.tuples(items, st.booleans()), max_size=5)
+
+
+@given(st.lists(st.tuples(st.sampled_from([[161, 162], [162, 161], [161]]), beside, st.integers(-1, 500)), max_size=5))
+def test_known_layouts_change_nothing_of_what_is_told_beside(
+    drawn: list[tuple[list[int], list[tuple[str, bool]], int]],
+) -> None:
+    """Items in any order, twice, of all meters or of one, with a byte damaged or none."""
+    records = []
+    for offset, (addresses, told_items, damage) in enumerate(drawn):
+        blocks = [own_energy(*addresses)]
+        for item, of_all in told_items:
+            asked = TEMPLATES[OWN].item(item)
+            assert asked is not None
+            digits = {address: f"{address % 7:0{2 * asked.words}d}" for address in (addresses if of_all else [162])}
+            blocks.append(told(item, digits))
+        value = bytearray(blocks_round(*blocks, gateway="G3", at=BEGIN_MS + offset))
+        if 0 <= damage < len(value):
+            value[damage] ^= 0x55
+        records.append((offset, bytes(value)))
+    first, again = read_first(*records), read_again(*records)
+    assert rows(first) == rows(again)
+    assert shown_beside(first) == shown_beside(again)
+    assert (first.rejected, first.unknown) == (again.rejected, again.unknown)
+
+
+def shown_beside(found: Readings) -> list[Any]:
+    """What each reading tells beside its register; a column that none tells is as one of nothing told."""
+    batch, count = found.batch, len(found.batch)
+    numbers = (batch.remaining, batch.count, batch.conditions)
+    narrow = [np.full(count, UNTOLD) if each is None else each for each in numbers]
+    bands = np.full((count, BANDS_MAX), UNTOLD) if batch.bands is None else batch.bands
+    events = np.full((count, len(EVENTS)), UNTOLD) if batch.events is None else batch.events
+    return [column.tolist() for column in (*narrow, bands, events)]
 
 
 def test_remembering_layouts_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
