@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from collectors.gateways.gathering import Gathering
 from collectors.gateways.line import Action, Item, Line, LineAway, LineError, NoAnswer, Refused, Withdrawn
 from collectors.gateways.report import Outcome, ReportCommand, report_nothing
 from collectors.gateways.unsupported import why_unsupported
+from collectors.gateways.untold import Untold
 from collectors.gateways.waiting import Waiting, WaitingCommands
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire.round import Round
@@ -23,6 +24,10 @@ log = structlog.get_logger(__name__)
 METER_ZONE = timezone(timedelta(hours=8))
 """The clocks of meters, by which DL/T645 deadlines are meant."""
 _CARRIED_OUT = frozenset(action.value for action in Action)
+_NEEDED = frozenset({Item.ENERGY, Item.RELAY})
+"""What every meter answers whose template has it; one that does not is silent."""
+_GONE_AFTER = 2
+"""Items without an answer, one after the other, after which a meter is not asked for more in this round."""
 
 
 class Clock(Protocol):
@@ -41,7 +46,7 @@ class Pace:
         retry_s: Before a command is tried again on a line that is away or a meter that is silent, doubled each time.
         retry_s_max: Between two tries of a command at most.
         events_every: Rounds from one in which a meter is asked for its counts of events to the next: they are a request
-            each, and say as much an hour later.
+            each, and say as much an hour later. So with what it has not told for some rounds.
     """
 
     interval_s: float
@@ -50,6 +55,14 @@ class Pace:
     retry_s: float = 0.5
     retry_s_max: float = 10.0
     events_every: int = 12
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a meter answered, and when its register came, ms."""
+
+    read_at: int = 0
+    frames: list[tuple[Item, bytes]] = field(default_factory=list)
 
 
 class GatewaySession:
@@ -85,6 +98,7 @@ class GatewaySession:
         self._rounds = 0
         self._carrying = asyncio.Lock()
         """Held while a command is carried out."""
+        self._untold = Untold()
 
     async def run(self) -> None:
         """Serve the gateway until cancelled."""
@@ -141,40 +155,68 @@ class GatewaySession:
         """
         silent = 0
         for meter in meters:
-            frames: list[tuple[Item, bytes]] = []
-            read_at = 0
+            heard = _Heard()
             try:
-                with_events = events and (self._rounds + meter.address) % self._pace.events_every == 0
-                for items in meter.template.requests(with_events=with_events):
-                    try:
-                        answer = await self._ask(meter, Item(items[0]), into)
-                    except Refused as error:
-                        if Item.ENERGY in items:
-                            raise
-                        # A meter of its kind that has less to tell: its register counts without it.
-                        log.debug("refused", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
-                        continue
-                    # All items of a meter are of one moment, that of its register.
-                    read_at = read_at or self._clock.now_ms()
-                    frames += [(Item(name), answer) for name in items]
+                in_turn = events and (self._rounds + meter.address) % self._pace.events_every == 0
+                await self._hear(meter, heard, into, in_turn=in_turn)
             except LineAway:
                 break
             except NoAnswer:
-                silent += not frames
+                silent += not heard.frames
             except LineError as error:
                 log.debug("no reading", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
-            if frames:
+            if heard.frames:
                 silent = 0
-                into.add(meter, read_at, frames)
+                into.add(meter, heard.read_at, heard.frames)
             if silent >= self._pace.silent_meters:
                 log.warning("gateway silent", gateway=self.plan.gateway, after=meter.meter)
                 break
 
-    async def _ask(self, meter: MeterOnLine, item: Item, into: Gathering) -> bytes:
+    async def _hear(self, meter: MeterOnLine, heard: _Heard, into: Gathering, *, in_turn: bool) -> None:
+        """Ask a meter for all that it is to tell.
+
+        A meter of its kind may have less to tell, and refuse the rest or keep silent: its register counts without that.
+
+        Args:
+            heard: Gets what it answers.
+            in_turn: Whether it is asked for what is asked seldom, too.
+        Raises:
+            LineError: It did not answer what every meter answers, or the line was lost.
+        """
+        unanswered = 0
+        for items in meter.template.requests(with_events=in_turn):
+            item, needed = Item(items[0]), not _NEEDED.isdisjoint(items)
+            if not needed and not self._untold.is_asked(meter.meter, item, in_turn=in_turn):
+                continue
+            try:
+                answer = await self._ask(meter, item, into, needed=needed)
+            except (Refused, NoAnswer) as error:
+                is_silent = isinstance(error, NoAnswer)
+                if Item.ENERGY in items or (needed and is_silent):
+                    raise
+                log.debug("not told", gateway=self.plan.gateway, meter=meter.meter, item=item, error=str(error))
+                if not is_silent:
+                    unanswered = 0
+                elif self._untold.is_asked(meter.meter, item, in_turn=False):
+                    # Of what is known not to be told, silence does not say that the meter has gone.
+                    unanswered += 1
+                self._untold.note(meter.meter, item, told=False)
+                if unanswered == _GONE_AFTER:
+                    break
+                continue
+            unanswered = 0
+            self._untold.note(meter.meter, item, told=True)
+            # All items of a meter are of one moment, that of its register.
+            heard.read_at = heard.read_at or self._clock.now_ms()
+            heard.frames += [(Item(name), answer) for name in items]
+
+    async def _ask(self, meter: MeterOnLine, item: Item, into: Gathering, *, needed: bool) -> bytes:
         """An answer's bytes, asked for again where the line was to blame.
 
+        Args:
+            needed: Whether a meter that is there answers this for sure.
         Raises:
-            LineError: There is none; `_silent` has the meter if it was not heard at all.
+            LineError: There is none; `_silent` has the meter if it was needed and not heard at all.
         """
         tries = 1 if meter.meter in self._silent else self._pace.tries
         for left in range(tries - 1, -1, -1):
@@ -188,8 +230,9 @@ class GatewaySession:
                         into.add_damaged(meter, item, self._clock.now_ms(), frame)
                 if left:
                     continue
-                self._silent.pop(meter.meter, None)
-                self._silent[meter.meter] = None
+                if needed:
+                    self._silent.pop(meter.meter, None)
+                    self._silent[meter.meter] = None
                 raise
             self._silent.pop(meter.meter, None)
             return answer

@@ -11,6 +11,7 @@ from collectors.gateways.polled_line import PolledLine
 from collectors.gateways.session import Pace
 from collectors.registry import GatewayPlan
 from collectors.wire.answers import read_conditions, read_register
+from collectors.wire.dlt645 import Dlt645Frame
 from collectors.wire.round import Round, encode_round
 from collectors.wire.templates import TEMPLATES
 from infra.ports import HOST
@@ -21,9 +22,18 @@ from streams.core.site import SiteLedger
 from streams.partition import Partition
 from streams.postings import decode_postings
 from streams.records import NEXT_KEY, NextOffsets
-from tests.integration.collector_lines import NOON_MS, Dlt645Meter, awaited, dialling, driven, meter_at
+from tests.integration.collector_lines import (
+    ENERGY,
+    NOON_MS,
+    STATUS_WORD_3,
+    Dlt645Meter,
+    awaited,
+    dialling,
+    driven,
+    meter_at,
+)
 from tests.integration.serial_buses import WaterBus, WaterMeter, serving
-from tests.integration.test_collectors_credit import calling
+from tests.integration.test_collectors_credit import BANDS, COUNT, OVERDRAFT, REMAINING, calling
 from tests.ledger_inputs import never_ahead
 
 ADDRESS = 161
@@ -197,6 +207,57 @@ async def test_a_meter_that_refuses_to_tell_is_read_and_nothing_is_made_up(tmp_p
         meter.told[refused] = gone
         run.clock.at_ms += 300_000
         assert worker.take(await run.session.read_round()) == []
+
+
+CREDIT = [REMAINING, OVERDRAFT, COUNT]
+EVENTS = [COVER, TERMINAL, MAGNET]
+EVERYTHING = [BANDS, *CREDIT, STATUS, *EVENTS]
+
+
+@pytest.mark.parametrize(
+    ("keeps_silent", "asked_by_round"),
+    [
+        pytest.param(
+            False,
+            [EVERYTHING, *[[BANDS, *CREDIT, STATUS]] * 2, *[[STATUS]] * 3, EVERYTHING, [COUNT, STATUS]],
+            id="refuses",
+        ),
+        # Two silences in a row, and the meter may have gone: it is not asked for what is behind them.
+        pytest.param(
+            True,
+            [*[[BANDS, REMAINING]] * 3, *[[OVERDRAFT, COUNT]] * 3, EVERYTHING, [COUNT, STATUS]],
+            id="keeps silent",
+        ),
+    ],
+)
+@awaited
+async def test_what_a_meter_does_not_tell_is_asked_ever_less(
+    tmp_path: Path, keeps_silent: bool, asked_by_round: list[list[int]]
+) -> None:
+    """A meter without tariffs and credit, which learns to tell its count before it is asked for all again."""
+    meter, asked = dlt645_meter(CALM), list[int]()
+
+    def script(request: Dlt645Frame) -> list[bytes]:
+        assert request.di is not None
+        asked.append(request.di)
+        is_known = request.di in {ENERGY, STATUS_WORD_3, *meter.told}
+        return [meter.answer(request)] if is_known or not keeps_silent else []
+
+    # 161 modulo 6 is 5, so the meter's turn is in the first round and the seventh.
+    pace = Pace(interval_s=1e6, tries=1, events_every=6)
+    items: list[str] = []
+    timeout_s = 0.1 if keeps_silent else 5.0
+    async with calling(meter, script, timeout_s=timeout_s) as line, driven(PLAN, line, tmp_path, pace=pace) as run:
+        for number, expected in enumerate(asked_by_round, 1):
+            if number == 7:
+                meter.told[COUNT] = "0003"
+            asked.clear()
+            taken = await run.session.read_round()
+            assert asked == [ENERGY, STATUS_WORD_3, *expected], number
+            assert taken is not None
+            items = [block.item for block in taken.blocks]
+            assert items[:2] == ["energy", "relay"]
+    assert items == ["energy", "relay", "count", "status"]
 
 
 @awaited

@@ -21,6 +21,7 @@ from tests.integration.collector_lines import (
     NOON_MS,
     Dlt645Meter,
     PymodbusGateway,
+    Script,
     ScriptedGateway,
     awaited,
     dialling,
@@ -100,11 +101,15 @@ class Office:
 
 
 @contextlib.asynccontextmanager
-async def calling(meter: Dlt645Meter) -> AsyncIterator[Line]:
-    """A line on which a gateway with one DL/T645 meter has called."""
-    line = DialInLine(timeout_s=5.0)
+async def calling(meter: Dlt645Meter, script: Script | None = None, *, timeout_s: float = 5.0) -> AsyncIterator[Line]:
+    """A line on which a gateway with one DL/T645 meter has called.
+
+    Args:
+        script: Answers in the meter's place.
+    """
+    line = DialInLine(timeout_s=timeout_s)
     listener = DialInListener({"SLUICE-S1-G02": line}, register_s=5.0, settle_s=0.05)
-    gateway = ScriptedGateway.of_meters(meter)
+    gateway = ScriptedGateway(script) if script is not None else ScriptedGateway.of_meters(meter)
     await gateway.call(await listener.start(HOST, 0), b"SLUICE-S1-G02")
     try:
         await line.connected.wait()
