@@ -35,6 +35,7 @@ from infra.cli.app import app
 from streams.core.outcome import Position, Source, Supply
 from streams.core.site import SiteLedger
 from tests import reckoning
+from tests.analyst_session import PAGE, run_session
 from tests.group_history import BEGIN, DAYS, LATE_DAYS, SILENT_DAY, THEFT_DAY, group_history
 from tests.integration.clickhouse_places import own_database
 from tests.ledger_history import History
@@ -436,3 +437,11 @@ def test_every_report_is_drawn_and_written_also_where_nothing_was(world: World, 
 
 def test_the_month_begins_where_the_history_does() -> None:
     assert MARCH.first_ms == round(BEGIN.timestamp() * 1000)
+
+
+def test_the_analysts_page_shows_what_its_cells_print(world: World, tmp_path: Path) -> None:
+    (tmp_path / "analyst").mkdir()
+    page = PAGE.read_text()
+    assert run_session(page, world.url, tmp_path) == page
+    drawn = {path.name for path in (tmp_path / "analyst").iterdir()}
+    assert drawn == {path.name for path in (PAGE.parent / "analyst").iterdir()} == {"hours.png", "losses.png"}
