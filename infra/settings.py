@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     ] = ""
     tls_certificate: Annotated[str, Field(description="PEM file of its certificate")] = ""
     tls_key: Annotated[str, Field(description="PEM file of its key")] = ""
+    event_days: Annotated[
+        int, Field(ge=0, le=36_500, description="Keep commands, notices, alarms, refusals so long; 0 for good")
+    ] = 0
     partitions: Annotated[int, Field(ge=1, le=1024, description="Of each topic keyed by site")] = 12
     replication: Annotated[int, Field(ge=1, le=9, description="Copies of each topic's records")] = 1
     workers: Annotated[int, Field(ge=1, le=256, description="Ledger processes")] = 1

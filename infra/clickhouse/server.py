@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 import structlog
+from clickhouse_driver import Client
 
 from infra.clickhouse.analyst import ANALYST_USER
 from infra.clickhouse.channel import Channel
@@ -19,6 +20,7 @@ from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
 from infra.clickhouse.migrate import migrate
+from infra.clickhouse.retention import set_retention
 from infra.clickhouse.tls import tls_door
 from infra.clickhouse.users import PRODUCT_USER, Users, analyst_password, product_password, product_url
 from infra.clickhouse.watch import Watch
@@ -139,7 +141,7 @@ def main(settings: Settings) -> None:
         LockedError: Another server runs on this data directory.
     """
     if settings.clickhouse:
-        migrate(settings.clickhouse)
+        _bring_up_to_date(settings.clickhouse, settings)
         announce_ready(settings, PART)
         return
     folder = settings.data_dir / PART
@@ -151,7 +153,7 @@ def main(settings: Settings) -> None:
         serving.start()
         try:
             _on_signals(server.stop)
-            migrate(product_url(folder, server.port, settings.database))
+            _bring_up_to_date(product_url(folder, server.port, settings.database), settings)
             with _tls_ports(settings, server.port) as tls:
                 announce_ready(settings, PART, {PART: server.port, **tls})
                 _log.info("serving", port=server.port, **tls)
@@ -160,6 +162,12 @@ def main(settings: Settings) -> None:
             server.stop()
             serving.join()
         _log.info("stopped")
+
+
+def _bring_up_to_date(url: str, settings: Settings) -> None:
+    migrate(url)
+    with Client.from_url(url) as client:
+        set_retention(client, settings.event_days)
 
 
 @contextlib.contextmanager

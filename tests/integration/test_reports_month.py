@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -445,3 +445,49 @@ def test_the_analysts_page_shows_what_its_cells_print(world: World, tmp_path: Pa
     assert run_session(page, world.url, tmp_path) == page
     drawn = {path.name for path in (tmp_path / "analyst").iterdir()}
     assert drawn == {path.name for path in (PAGE.parent / "analyst").iterdir()} == {"hours.png", "losses.png"}
+
+
+def test_the_registry_tells_from_when_until_when(world: World) -> None:
+    replaced = datetime(2026, 3, 21, 1, 20, tzinfo=UTC)
+    closed = datetime(2026, 3, 23, 1, 20, tzinfo=UTC)
+    meters = {
+        meter: (begun, ended)
+        for meter, begun, ended in world.client.execute("SELECT meter, valid_from, valid_until FROM meter_validity")
+    }
+    begin = BEGIN.astimezone(UTC)
+    assert {meter for meter, (_, ended) in meters.items() if ended} == {"S1-SHOP4", "S2-FLAT3", "S2-WATER3"}
+    assert meters["S1-SHOP4"] == (begin, replaced)
+    assert meters["S1-SHOP4N"] == (replaced, None)
+    assert meters["S2-FLAT3"] == meters["S2-WATER3"] == (begin, closed)
+    accounts = world.client.execute(
+        "SELECT account, valid_from, valid_until FROM account_validity WHERE valid_until IS NOT NULL"
+    )
+    assert accounts == [("A-FLAT3", begin, closed)]
+    ((held,),) = world.client.execute("SELECT count() FROM account_validity WHERE valid_until IS NULL")
+    assert held == 12 + 3
+    tariffs = world.client.execute("SELECT site, tariff, valid_from, valid_until FROM tariff_validity ORDER BY ALL")
+    assert tariffs == [("S1", "E", begin, None), ("S2", "E", begin, None), ("S2", "W", begin, None)]
+
+
+def test_versions_of_a_tariff_follow_each_other(clickhouse: str) -> None:
+    with own_database(clickhouse, "versions") as url:
+        client = Client.from_url(url)
+        days = [date(2026, 1, 1), date(2026, 3, 1), date(2026, 2, 1), date(2026, 3, 1)]
+        client.execute(
+            "INSERT INTO tariff_versions (site, number, tariff, starts_at) VALUES",
+            [
+                ("S1", number, "E", datetime(day.year, day.month, day.day, tzinfo=UTC))
+                for number, day in enumerate(days)
+            ],
+        )
+        found = client.execute(
+            "SELECT version, toDate(valid_from), toDate(valid_until) FROM tariff_validity ORDER BY valid_from, version"
+        )
+        # Of the two that begin in March the earlier one never holds.
+        assert found == [
+            (0, days[0], days[2]),
+            (2, days[2], days[1]),
+            (1, days[1], days[1]),
+            (3, days[3], None),
+        ]
+        client.disconnect()
