@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from infra.clickhouse.migrate import migrate
@@ -18,6 +19,10 @@ from infra.topics import ensure_topics
 
 ROOT = Path(__file__).parent.parent
 PART_STOP_S = 40
+
+# An example that takes long says that the machine has other work to do, not that something is wrong.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -148,8 +148,6 @@ CHECKED = [*LAYOUTS.values(), *(read_template(name, text) for name, text in OWN.
 def test_columns_equal_frames_read_alone(template: Template, alike: bool) -> None:
     items = ITEMS if template.name in OWN else ("energy", "relay")
 
-    # No deadline: a machine with other work to do may take any time.
-    @settings(deadline=None)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         item = data.draw(st.sampled_from(items))

@@ -1,7 +1,7 @@
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.fleet.load import HOUR_MS, ConstantLoad, ShapeLoad
@@ -53,7 +53,6 @@ def test_days_differ_by_their_factor_only() -> None:
     assert all(0.78 < ratio < 1.22 for ratio in ratios)
 
 
-@settings(deadline=None)
 @given(
     start=st.integers(local_ms("2025-12-20"), local_ms("2027-01-10")),
     steps=st.lists(st.integers(0, 40 * HOUR_MS), max_size=20),

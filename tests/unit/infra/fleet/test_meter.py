@@ -2,7 +2,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.fleet.load import ConstantLoad, ShapeLoad
@@ -96,7 +96,6 @@ def test_an_initial_register_between_steps_is_refused() -> None:
         meter_of(initial_wh=5)
 
 
-@settings(deadline=None)
 @given(
     gaps=st.lists(st.integers(0, 20 * HOUR_MS), max_size=12),
     probes=st.lists(st.integers(-HOUR_MS, 300 * HOUR_MS), min_size=2, max_size=30),
