@@ -30,6 +30,7 @@ def report_command(
     exact: Annotated[bool, typer.Option("--exact", help="Every digit, where cents are printed otherwise")] = False,
     statement: Annotated[Path | None, typer.Option(help="collections: a channel's statement, CSV")] = None,
     meters: Annotated[Path | None, typer.Option(help="losses, theft: which meter is above which, TOML")] = None,
+    places: Annotated[Path | None, typer.Option(help="zones, ranking: where meters hang, areas, CSV")] = None,
 ) -> None:
     """Report on a period of whole local days (Asia/Shanghai); the day of --to is not in it."""
     report = REPORTS.get(name)
@@ -40,7 +41,7 @@ def report_command(
         raise typer.BadParameter("xlsx needs --out FILE", param_hint="--format")
     period = Period(day_of(first, "--from"), day_of(end, "--to"))
     with connected(Settings()) as client:
-        frame = report.make(Question(client, period, site, statement=statement, meters=meters))
+        frame = report.make(Question(client, period, site, statement=statement, meters=meters, places=places))
     try:
         _write(frame if exact else report.printed(frame), written, out, title=report.title)
         if plot is not None:

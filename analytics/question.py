@@ -23,6 +23,7 @@ class Question:
     Attributes:
         statement: A channel's statement, for the report that compares collections with it.
         meters: Which meter stands above which, for the reports on losses.
+        places: Where meters hang and what area they supply, for reports by zone and per m².
 
     Queries may use `%(first)s` and `%(end)s`, the period's bounds in time, and `{days}`, a condition on the column
     `day`; `{site}` becomes a condition on the column `site`.
@@ -33,6 +34,7 @@ class Question:
     site: str | None = None
     statement: Path | None = None
     meters: Path | None = None
+    places: Path | None = None
 
     def ask(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
         """The rows of a query.

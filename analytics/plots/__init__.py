@@ -6,7 +6,7 @@ from typing import Final
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analytics.plots.energy import draw_losses, draw_ranking, draw_theft, draw_usage, draw_usage_hours
+from analytics.plots.energy import draw_losses, draw_ranking, draw_theft, draw_usage, draw_usage_hours, draw_zones
 from analytics.plots.money import draw_arrears, draw_collections, draw_energy_and_finance, draw_sales
 from analytics.plots.service import draw_alarms, draw_commands, draw_completeness, draw_silent
 
@@ -15,6 +15,7 @@ DRAWINGS: Final[Mapping[str, Callable[[pd.DataFrame], Figure]]] = {
     "usage": draw_usage,
     "usage-hours": draw_usage_hours,
     "ranking": draw_ranking,
+    "zones": draw_zones,
     "collections": draw_collections,
     "arrears": draw_arrears,
     "sales": draw_sales,

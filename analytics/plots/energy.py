@@ -61,6 +61,18 @@ def draw_ranking(frame: pd.DataFrame) -> Figure:
     return made
 
 
+def draw_zones(frame: pd.DataFrame) -> Figure:
+    """The buildings' consumption of each kind, per m² where all their areas are known."""
+    made, axes = figure(2, title="Consumption by building")
+    for each, (kind, unit) in zip(axes, _KINDS.items(), strict=True):
+        rows = frame[(frame["kind"] == kind) & (frame["level"] == "building")]
+        by_area = len(rows) > 0 and all(value is not None for value in rows["per_m2_milli"])
+        values = rows["per_m2_milli" if by_area else "consumption_milli"]
+        names = [f"{site} {building or '-'}" for site, building in zip(rows["site"], rows["building"], strict=True)]
+        bars(each, names, list(values), _UNIT, f"{kind}, {unit}{' per m²' if by_area else ''}")
+    return made
+
+
 def draw_losses(frame: pd.DataFrame) -> Figure:
     """Each master's daily loss in percent; days with an unexplained one are marked, days with unheard meters hollow."""
     days = frame[(frame["level"] == "day") & frame["loss_bp"].notna()]

@@ -11,6 +11,7 @@ from analytics.reports.report import Report
 from analytics.reports.rounds import completeness, silent
 from analytics.reports.theft import theft
 from analytics.reports.usage import ranking, usage, usage_hours
+from analytics.reports.zones import zones
 
 __all__ = ["REPORTS", "Report"]
 
@@ -24,6 +25,7 @@ REPORTS: Final[Mapping[str, Report]] = {
     "usage": Report("Usage", "consumption by meter and day, band and tier", usage),
     "usage-hours": Report("Usage by hour", "consumption by meter, day and hour", usage_hours),
     "ranking": Report("Ranking", "meters by consumption, against a month and a year before", ranking),
+    "zones": Report("Zones", "consumption by building and circuit, per m²", zones),
     "collections": Report("Collections", "what channels collected, against a channel's statement", collections),
     "arrears": Report("Arrears", "who owes, who is low, how long each balance lasts", arrears.arrears, arrears.printed),
     "sales": Report("Sales", "recharges, refunds, reversals, adjustments", sales.sales, sales.printed),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from analytics.places import per_m2, places_of
 from analytics.question import Question, exact_frame
 
 DAILY: Final = ("site", "account", "meter", "kind", "day", "consumption_milli", "unpriced_milli", "amount_nano")
@@ -23,6 +24,8 @@ RANKING: Final = (
     "month_over_month_bp",
     "year_before_milli",
     "year_over_year_bp",
+    "area_m2_milli",
+    "per_m2_milli",
 )
 
 _DAYS: Final = """
@@ -106,12 +109,14 @@ def usage_hours(question: Question) -> pd.DataFrame:
 def ranking(question: Question) -> pd.DataFrame:
     """Meters by consumption in a period, each beside the same days a month and a year before.
 
-    Nothing is said per m²: no area is known of any account yet.
-
     Returns:
         Columns `RANKING`, each kind ranked by itself. `share_bp` is of the kind's sum, the changes are relative to the
         consumption before, both rounded down; None where there was none. A replaced meter is a meter of its own.
+        `area_m2_milli` (thousandths) and `per_m2_milli` (Wh or litres) are None where the places file has no area.
+    Raises:
+        AnalyticsError: There is a places file, and it is wrong.
     """
+    places = places_of(question)
     now = question.ask(_SUMS)
     before = {
         months: {(row[0], row[2]): row[4] for row in question.over(question.period.months_before(months)).ask(_SUMS)}
@@ -125,7 +130,10 @@ def ranking(question: Question) -> pd.DataFrame:
             month, year = (before[months].get((site, meter)) for months in (1, 12))
             share = used * 10_000 // whole if whole else None
             compared = (month, _change(used, month), year, _change(used, year))
-            rows.append((rank, site, account, meter, kind, used, share, amount, *compared))
+            place = places.get((site, meter))
+            area = None if place is None else place.area_milli
+            sizes = (area, per_m2(used, area))
+            rows.append((rank, site, account, meter, kind, used, share, amount, *compared, *sizes))
     return exact_frame(rows, RANKING)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,6 +31,7 @@ from analytics.reports.sales import printed as printed_sales
 from analytics.reports.sales import sales
 from analytics.reports.theft import theft
 from analytics.reports.usage import ranking
+from analytics.reports.zones import zones
 from analytics.show.writers import as_csv, as_json, as_table, write_xlsx
 from infra.cli.app import app
 from streams.core.outcome import Position, Source, Supply
@@ -420,8 +422,10 @@ def test_the_audit_on_the_command_line(world: World) -> None:
 def test_every_report_is_drawn_and_written_also_where_nothing_was(world: World, tmp_path: Path) -> None:
     assert DRAWINGS.keys() == REPORTS.keys()
     statement = write_statement(world, tmp_path / "wechat.csv")
+    empty = tmp_path / "places.csv"
+    empty.write_text("site,meter\n")
     for period in (MARCH, Period(date(2020, 1, 1), date(2020, 1, 2))):
-        question = world.ask(period, meters=world.wiring, statement=statement)
+        question = world.ask(period, meters=world.wiring, statement=statement, places=empty)
         for name, report in REPORTS.items():
             frame = report.make(question)
             picture = tmp_path / f"{name}.png"
@@ -491,3 +495,52 @@ def test_versions_of_a_tariff_follow_each_other(clickhouse: str) -> None:
             (3, days[3], None),
         ]
         client.disconnect()
+
+
+def test_zones_and_areas(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "places.csv"
+    named = {
+        "S1-SHOP3": ("East", "E-1", "50.5"),
+        "S1-SHOP4": ("East", "E-1", "100"),
+        "S1-SHOP5": ("East", "E-2", "20"),
+        "S1-SHOP6": ("West", "W-1", ""),
+        "S1-SHOP7": ("West", "W-2", "10"),
+    }
+    lines = [f"S1,{meter},{','.join(place)}" for meter, place in named.items()]
+    path.write_text("\ufeffsite,meter,building,circuit,area_m2,note\n" + "\n".join(f"{line},x" for line in lines))
+    question = world.ask(site="S1", places=path)
+    frame = zones(question)
+    used: dict[str, int] = Counter()
+    # What was read at midnight is the next month's.
+    april = (MARCH.end - date(1970, 1, 1)).days
+    days = {key: sums for key, sums in reckoning.meter_days(world.history, "S1").items() if key[1] < april}
+    for (meter, _), (consumption, _) in days.items():
+        used[meter.replace("SHOP4N", "SHOP4")] += consumption
+    rest = sum(used.values()) - sum(used[meter] for meter in named)
+    found = [
+        (row["level"], row["building"], row["circuit"], row["meters"], row["consumption_milli"], row["area_m2_milli"])
+        for row in rows(frame)
+    ]
+    shops = {number: used[f"S1-SHOP{number}"] for number in range(3, 8)}
+    assert found == [
+        ("building", "East", None, 3, shops[3] + shops[4] + shops[5], 170_500),
+        ("circuit", "East", "E-1", 2, shops[3] + shops[4], 150_500),
+        ("circuit", "East", "E-2", 1, shops[5], 20_000),
+        ("building", "West", None, 2, shops[6] + shops[7], None),
+        ("circuit", "West", "W-1", 1, shops[6], None),
+        ("circuit", "West", "W-2", 1, shops[7], 10_000),
+        ("unplaced", None, None, len(used) - len(named), rest, None),
+    ]
+    (circuit,) = rows(frame, circuit="E-2")
+    assert circuit["per_m2_milli"] == (shops[5] + 10) // 20
+    paid = sum(row["amount_nano"] for row in rows(frame) if row["level"] != "circuit")
+    assert paid == sum(amount for _, amount in days.values())
+    ranked = {row["meter"]: (row["area_m2_milli"], row["per_m2_milli"]) for row in rows(ranking(question))}
+    assert ranked["S1-SHOP5"] == (20_000, circuit["per_m2_milli"])
+    assert ranked["S1-SHOP4N"][0] == 100_000
+    assert ranked["S1-SHOP6"] == ranked["S1-MASTER"] == (None, None)
+    path.write_text("site,meter\nS1,S1-NONE\n")
+    with pytest.raises(AnalyticsError, match="site S1 has no meter S1-NONE"):
+        zones(question)
+    with pytest.raises(AnalyticsError, match="--places"):
+        zones(world.ask())

@@ -1,0 +1,106 @@
+"""Where meters hang, and how large what they supply is: a CSV file that whoever knows the buildings writes."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from analytics.errors import AnalyticsError
+from analytics.question import Question
+from streams.core.units import parse_decimal
+
+_NEEDED: Final = ("site", "meter")
+_PLACES_OF_AREA: Final = 3
+
+_METERS: Final = """
+SELECT CAST(site, 'String'), meter, replaces FROM meters FINAL WHERE {site} AND at < %(end)s ORDER BY site, number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a meter hangs.
+
+    Attributes:
+        seat: The meter that the file names: what replaced it hangs there too.
+        building, circuit: Empty where the file does not tell.
+        area_milli: Thousandths of a m², above 0; None where the file does not tell.
+    """
+
+    seat: str
+    building: str = ""
+    circuit: str = ""
+    area_milli: int | None = None
+
+
+Places = Mapping[tuple[str, str], Place]
+"""By site and meter."""
+
+
+def places_of(question: Question) -> Places:
+    """The question's file, for all meters that the file names and what replaced them; empty without a file.
+
+    Raises:
+        AnalyticsError: It cannot be read, a line is wrong, or it names a meter that its site has not.
+    """
+    if question.places is None:
+        return {}
+    named = dict(read_places(question.places))
+    found: dict[tuple[str, str], Place] = {}
+    for site, meter, replaces in question.ask(_METERS):
+        place = named.pop((site, meter), None) or found.get((site, replaces))
+        if place is not None:
+            found[site, meter] = place
+    unknown = [f"site {site} has no meter {meter}" for site, meter in named if question.site in (None, site)]
+    if unknown:
+        raise AnalyticsError(f"{question.places}: {unknown[0]} before {question.period.end}")
+    return found
+
+
+def read_places(path: Path) -> Places:
+    """Read a CSV file with a line of headings: `site`, `meter`, and maybe `building`, `circuit`, `area_m2`.
+
+    Areas are decimals above 0 with three places at most; a BOM, which Excel writes, and other columns do not matter.
+
+    Raises:
+        AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
+    """
+    places: dict[tuple[str, str], Place] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}")
+            for row in reader:
+                given = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
+                key, where = (given["site"], given["meter"]), f"{path}: line {reader.line_num}"
+                if not all(key):
+                    raise AnalyticsError(f"{where}: site and meter must not be empty")
+                if key in places:
+                    raise AnalyticsError(f"{where}: site {key[0]}, meter {key[1]} stands there twice")
+                area = _area(where, given.get("area_m2", ""))
+                places[key] = Place(key[1], given.get("building", ""), given.get("circuit", ""), area)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise AnalyticsError(f"{path}: {error}") from error
+    return places
+
+
+def _area(where: str, text: str) -> int | None:
+    if not text:
+        return None
+    quantity = parse_decimal(text)
+    area = None if quantity is None else quantity.scaled(_PLACES_OF_AREA)
+    if area is None or area <= 0:
+        raise AnalyticsError(f"{where}: area_m2 {text!r} is no decimal above 0 with {_PLACES_OF_AREA} places at most")
+    return area
+
+
+def per_m2(consumption_milli: int, area_milli: int | None) -> int | None:
+    """Wh or litres per m², to the nearest, halves up.
+
+    >>> per_m2(1_500_000, 60_000), per_m2(1, 2_000), per_m2(7, None)
+    (25000, 1, None)
+    """
+    return None if area_milli is None else (2 * 1000 * consumption_milli + area_milli) // (2 * area_milli)
