@@ -125,15 +125,20 @@ def read_parsed(meters: MeterNumbers, records: Sequence[Parsed]) -> Columns:
 
 
 def _tell(item: str, registers: Sequence[_Placed], beside: _Beside) -> tuple[NDArray[Any], list[RejectedFrame]]:
-    """What is told of an item for every register frame, and the damaged frames of it."""
+    """What is told of an item for every register frame, and its frames that are damaged or have no register beside."""
     if item == SUPPLY_ITEM:
         codes, good = _decode(beside.placed, tells(item), np.uint8)
-        told: NDArray[Any] = _join(registers, beside, codes, Supply.UNKNOWN)
+        told: NDArray[Any]
+        told, alone = _join(registers, beside, codes, good, Supply.UNKNOWN)
     else:
         columns = (BANDS_MAX,) if item == BANDS_ITEM else ()
         values, good = _decode(beside.placed, tells(item), np.int64, *columns)
-        told = _join(registers, beside, values, UNTOLD, of_template=True)
-    return told, [frame.reject_damaged() for frame in _frames(beside.placed, ~good)]
+        told, alone = _join(registers, beside, values, good, UNTOLD, of_template=True)
+    rejected = [frame.reject_damaged() for frame in _frames(beside.placed, ~good)]
+    rejected += [
+        frame.reject("alone", "its round has no register of this meter") for frame in _frames(beside.placed, alone)
+    ]
+    return told, rejected
 
 
 def _decode(
@@ -170,26 +175,44 @@ def _joined(blocks: Sequence[Block]) -> Block:
 
 
 def _join(
-    registers: Sequence[_Placed], beside: _Beside, values: NDArray[T], untold: int, *, of_template: bool = False
-) -> NDArray[T]:
+    registers: Sequence[_Placed],
+    beside: _Beside,
+    values: NDArray[T],
+    good: NDArray[np.bool_],
+    untold: int,
+    *,
+    of_template: bool = False,
+) -> tuple[NDArray[T], NDArray[np.bool_]]:
     """What is told for every register frame, by address within the round; `untold` where nothing is.
 
     Args:
-        values: A row for each frame of `beside`.
+        values, good: A row for each frame of `beside`, and whether it could be read. Of several the last good one
+            counts.
         of_template: Whether only a frame of the register's template counts.
+
+    Returns:
+        A row for each register frame; and which good frames of `beside` are of meters without a register there.
     """
     counts = np.array([len(one) for one in registers], np.int64)
     starts = np.cumsum(counts) - counts
     told = np.full((int(counts.sum()), *values.shape[1:]), untold, values.dtype)
+    alone = good.copy()
     value_at = 0
     for one, join in zip(beside.placed, beside.joins, strict=True):
+        places = value_at + np.flatnonzero(good[value_at : value_at + len(one)])
+        offered = one.block.addresses[places - value_at]
         for index in range(join.start, join.stop):
             if of_template and registers[index].block.template != one.block.template:
                 continue
-            rows, picks = _matches(registers[index].block.addresses, one.block.addresses)
-            told[starts[index] + rows] = values[value_at + picks]
+            wanted = registers[index].block.addresses
+            rows, picks = _matches(wanted, offered)
+            told[starts[index] + rows] = values[places[picks]]
+            alone[places[picks]] = False
+            if alone[places].any():
+                # Those that a later one of the same meter stands for.
+                alone[places[np.isin(offered, wanted)]] = False
         value_at += len(one)
-    return told
+    return told, alone
 
 
 def _matches(wanted: NDArray[np.uint64], offered: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -49,7 +49,7 @@ PART_BYTES: Final = 4 << 20
 LIST_BYTES: Final = 1 << 20
 """Items of one list (entries, commands, registry rows, ...) in one record stay below this, or are one item."""
 FEW_ITEMS: Final = 32
-"""So many items of a list are never cut: their texts have their limits."""
+"""So many items of a list are never cut: their texts have their limits. Versions of tariffs are long without texts."""
 
 _HEAD = struct.Struct("<2sBI")
 
@@ -195,8 +195,10 @@ def cut_postings(postings: Postings) -> Iterator[Postings]:
     needs them: where they fill several parts, these go first.
     """
     outcome = postings.outcome
-    registry = {name: _cut_list(getattr(outcome, name)) for name in _REGISTRY}
-    events = {name: _cut_list(getattr(outcome, name)) for name in _EVENTS}
+    registry, events = (
+        {name: _cut_list(getattr(outcome, name), few=0 if name == "versions" else FEW_ITEMS) for name in names}
+        for names in (_REGISTRY, _EVENTS)
+    )
     rows = _row_ranges(outcome)
     registry_parts = max(map(len, registry.values()))
     if registry_parts == max(map(len, events.values())) == len(rows) == 1:
@@ -221,9 +223,9 @@ def _rows(array: NDArray[np.void], dtype: np.dtype[np.void]) -> memoryview:
     return np.ascontiguousarray(array).view(np.uint8).data
 
 
-def _cut_list(items: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """A list cut where it reaches `LIST_BYTES`; at least one, which may be empty."""
-    if len(items) <= FEW_ITEMS:
+def _cut_list(items: tuple[Any, ...], *, few: int) -> list[tuple[Any, ...]]:
+    """A list of more than `few` items cut where it reaches `LIST_BYTES`; at least one, which may be empty."""
+    if len(items) <= few:
         return [items]
     ends = np.cumsum([len(_encode_item(item)) for item in items])
     # A boundary behind each item with which the list comes into a further stretch of the size.

@@ -31,7 +31,7 @@ def rejected(
     ] = None,
     site: Annotated[str, typer.Option(help="Of this site alone")] = "",
     gateway: Annotated[str, typer.Option(help="Of this gateway alone")] = "",
-    reason: Annotated[str, typer.Option(help="malformed, future, damaged, unknown, template or item")] = "",
+    reason: Annotated[str, typer.Option(help="malformed, future, damaged, unknown, template, item or alone")] = "",
     since: Annotated[str, typer.Option(help="Set aside since, such as 2026-03-01T00:00:00+08:00 (real time)")] = "",
     everything: Annotated[bool, typer.Option("--all", help="retry: all that is listed without a filter")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="list: JSON lines, with all bytes")] = False,

@@ -16,6 +16,7 @@ from streams.core.outcome import (
     Alarm,
     Command,
     Entry,
+    Flag,
     MeterInstalled,
     Notice,
     Outcome,
@@ -24,6 +25,8 @@ from streams.core.outcome import (
 )
 from streams.core.supply import Supplies
 from streams.core.tariff import Tariffs, TariffVersion
+
+_NOT_NEWER = int(Flag.LATE | Flag.DUPLICATE | Flag.CONFLICT)
 
 
 class Journal:
@@ -49,6 +52,19 @@ class Journal:
             self._pieces.append(pieces)
         self._readings.append(readings)
         self._count += len(readings)
+
+    @property
+    def chunks(self) -> int:
+        """How many times rows were added."""
+        return len(self._readings)
+
+    def not_newer(self, chunk: int) -> set[tuple[int, int]]:
+        """Offset and line of the readings, of those added from a chunk on, that were late, duplicates or conflicts."""
+        found: set[tuple[int, int]] = set()
+        for rows in self._readings[chunk:]:
+            flagged = rows[rows["flags"] & _NOT_NEWER != 0]
+            found.update(zip(flagged["offset"].tolist(), flagged["line"].tolist(), strict=True))
+        return found
 
     def outcome(self) -> Outcome:
         """All of it."""

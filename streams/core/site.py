@@ -17,7 +17,7 @@ from streams.core.outcome import Outcome, Position
 from streams.core.pages import dirty_pages, read_pages
 from streams.core.told import UNTOLD
 from streams.core.units import Quantity
-from streams.core.watching import watch
+from streams.core.watching import Before, watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +121,17 @@ class SiteLedger:
 
     def take_readings(self, batch: ReadingBatch) -> None:
         """Take readings in their order, compiled as far as they are common."""
-        clock, alarms = self._books.clock, len(self._books.journal.alarms)
+        before = Before.of(self._books)
         fold_readings(self._books, batch)
-        watch(self._books, batch, clock=clock, alarms=alarms)
+        watch(self._books, batch, before)
 
     def take_readings_plainly(self, batch: ReadingBatch) -> None:
         """The same, one after the other by the plain rules: what the compiled way is held against."""
         for line in range(len(batch)):
             one = batch[line : line + 1]
-            clock, alarms = self._books.clock, len(self._books.journal.alarms)
+            before = Before.of(self._books)
             fold_plainly(self._books, one)
-            watch(self._books, one, clock=clock, alarms=alarms)
+            watch(self._books, one, before)
 
     def settle(self) -> Outcome:
         """What was done since the last settlement, in the order of the input."""

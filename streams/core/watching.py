@@ -1,6 +1,6 @@
 """Alarms for conditions that meters show, beside the fold: readings that tell nothing new cost no Python."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,29 +16,42 @@ if TYPE_CHECKING:
     from streams.core.site import ReadingBatch
 
 
-def watch(books: Books, batch: "ReadingBatch", *, clock: int, alarms: int) -> None:
+class Before(NamedTuple):
+    """What there was before a batch: the site's time, and how much was in the journal."""
+
+    clock: int
+    alarms: int
+    chunks: int
+
+    @classmethod
+    def of(cls, books: Books) -> Self:
+        return cls(books.clock, len(books.journal.alarms), books.journal.chunks)
+
+
+def watch(books: Books, batch: "ReadingBatch", before: Before) -> None:
     """Take in what readings tell of their meters' conditions: an alarm for each that has risen.
 
-    It counts also where the reading itself was refused, but not of an unknown or closed meter, nor of the future.
-
-    Args:
-        clock: The site's time before the batch.
-        alarms: How many the journal had then; those of the batch come out in the order of its lines.
+    It counts also where the reading itself was refused, but not of an unknown or closed meter, nor of the future, nor
+    one that is not newer than the accepted one. Alarms of the batch come out in the order of its lines.
     """
     if batch.conditions is None and batch.events is None:
         return
     there = np.full(len(batch), UNTOLD) if batch.conditions is None else batch.conditions
     events = np.full((len(batch), len(EVENTS)), UNTOLD) if batch.events is None else batch.events
-    at = np.maximum(np.maximum.accumulate(batch.at), clock)
+    at = np.maximum(np.maximum.accumulate(batch.at), before.clock)
+    rows = _new(books, batch, there, events, at).tolist()
+    not_newer = books.journal.not_newer(before.chunks) if rows else ()
     found = []
-    for row in _new(books, batch, there, events, at).tolist():
+    for row in rows:
+        position = Position(Source.FRAMES, int(batch.offset[row]), int(batch.line[row]))
+        if (position.offset, position.line) in not_newer:
+            continue
         meter, read_at = int(batch.meter[row]), int(batch.read_at[row])
         risen = books.conditions.take(meter, there=int(there[row]), events=events[row].tolist(), read_at=read_at)
-        position = Position(Source.FRAMES, int(batch.offset[row]), int(batch.line[row]))
         found += [Alarm(position, int(at[row]), meter, condition.value) for condition in risen]
     if found:
         journal = books.journal
-        journal.alarms[alarms:] = sorted([*journal.alarms[alarms:], *found], key=_place)
+        journal.alarms[before.alarms :] = sorted([*journal.alarms[before.alarms :], *found], key=_place)
 
 
 def _new(

@@ -410,15 +410,17 @@ class Site:
     def _take_reading(self, reading: records.Reading, now: int) -> None:
         meter = self._meter(reading.meter)
         self._refuse_closed(meter)
+        is_ignored = False
         try:
-            self._judge_reading(meter, reading, now)
+            is_ignored = self._judge_reading(meter, reading, now)
         finally:
             # A meter that was tampered with may well show a register that cannot be.
-            if reading.read_at <= now + FUTURE_AFTER:
+            if reading.read_at <= now + FUTURE_AFTER and not is_ignored:
                 for condition in meter.conditions.risen(reading):
                     self.events.add_alarm(now, meter.meter_id, condition)
 
-    def _judge_reading(self, meter: Meter, reading: records.Reading, now: int) -> None:
+    def _judge_reading(self, meter: Meter, reading: records.Reading, now: int) -> bool:
+        """Take a reading in, or refuse it; whether it was late, a duplicate or a conflict."""
         register = meter.device.take_register(reading.register)
         told = Told(None, None) if meter.credit is None else build_told(reading)
         bands = build_told_bands(meter, reading.band_registers, lacking="incomplete")
@@ -429,7 +431,7 @@ class Site:
         match judge_reading(meter, register, time):
             case Ignored() as ignored:
                 meter.flags[ignored.flag] += 1
-                return
+                return True
             case Alarming() as alarming:
                 self.sales.refuse_unless_fits(meter, told, due=0)
                 meter.held = alarming.held
@@ -446,6 +448,7 @@ class Site:
             tolerance = self.accounts[meter.account_id].effective_policy(self.policy).credit_tolerance
             if self.sales.mirror(meter, meter.credit, told, tolerance=tolerance, now=now):
                 self.money_kind[meter.account_id] = "recharged"
+        return False
 
     # What the line meant
 

@@ -382,23 +382,36 @@ def test_credit_is_what_remains_less_what_was_overdrawn(read: Read) -> None:
 @pytest.mark.parametrize(
     ("beside", "rejected"),
     [
-        pytest.param([told("remaining", {161: ZERO})], 0, id="no overdraft"),
-        pytest.param([told("overdraft", {161: ZERO})], 0, id="overdraft alone"),
-        pytest.param([told("remaining", {162: ZERO}), told("overdraft", {161: ZERO})], 0, id="another meter"),
-        pytest.param([told("remaining", {161: ZERO}), told("overdraft", {161: "FFFFFFFF"})], 1, id="overdraft absent"),
-        pytest.param([told("remaining", {161: "00FF0000"}), told("overdraft", {161: ZERO})], 1, id="no BCD"),
+        pytest.param([told("remaining", {161: ZERO})], [], id="no overdraft"),
+        pytest.param([told("overdraft", {161: ZERO})], [], id="overdraft alone"),
+        pytest.param([told("remaining", {162: ZERO}), told("overdraft", {161: ZERO})], ["alone"], id="another meter"),
+        pytest.param(
+            [told("remaining", {161: ZERO}), told("overdraft", {161: "FFFFFFFF"})], ["damaged"], id="overdraft absent"
+        ),
+        pytest.param([told("remaining", {161: "00FF0000"}), told("overdraft", {161: ZERO})], ["damaged"], id="no BCD"),
         pytest.param(
             [told("remaining", {161: ZERO}, "ddsy1352-dlt645"), told("overdraft", {161: ZERO}, "ddsy1352-dlt645")],
-            0,
+            ["alone", "alone"],
             id="another kind of meter",
         ),
     ],
 )
-def test_credit_told_in_part_is_not_told(read: Read, beside: list[Block], rejected: int) -> None:
+def test_credit_told_in_part_is_not_told(read: Read, beside: list[Block], rejected: list[str]) -> None:
     found = read((0, blocks_round(own_energy(161), *beside, gateway="G3")))
     assert [row[2:4] for row in rows(found)] == [(30, 1610)]
     assert found.batch.remaining is None or found.batch.remaining.tolist() == [UNTOLD]
-    assert [frame.reason for frame in found.rejected] == ["damaged"] * rejected
+    assert [frame.reason for frame in found.rejected] == rejected
+
+
+@twice
+def test_of_several_answers_the_last_good_one_counts(read: Read) -> None:
+    good, damaged = {161: "00125000"}, {161: "00FF0000"}
+    for tries, amount in (((good, damaged), 125_000), ((damaged, good), 125_000), (({161: ZERO}, good), 125_000)):
+        beside = [told("remaining", each) for each in tries] + [told("overdraft", {161: ZERO})]
+        found = read((0, blocks_round(own_energy(161), *beside, gateway="G3")))
+        assert found.batch.remaining is not None
+        assert found.batch.remaining.tolist() == [amount * 10_000_000]
+        assert [frame.reason for frame in found.rejected] == ["damaged"] * tries.count(damaged)
 
 
 @twice
