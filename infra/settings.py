@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     ] = ""
     tls_certificate: Annotated[str, Field(description="PEM file of its certificate")] = ""
     tls_key: Annotated[str, Field(description="PEM file of its key")] = ""
+    raw_days: Annotated[
+        int, Field(ge=0, le=36_500, description="Keep the bytes of meters' answers so long; 0 copies none")
+    ] = 0
     event_days: Annotated[
         int, Field(ge=0, le=36_500, description="Keep commands, notices, alarms, refusals so long; 0 for good")
     ] = 0

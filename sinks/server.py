@@ -16,8 +16,9 @@ import structlog
 from infra.endpoints import EndpointError, announce_ready, clickhouse_url, kafka_bootstrap
 from infra.process import locked
 from infra.settings import Settings
-from infra.topics import LEDGER_POSTINGS
+from infra.topics import LEDGER_POSTINGS, METER_FRAMES
 from sinks.clickhouse.blocks import Blocks
+from sinks.clickhouse.frames import FramesCopy
 from sinks.clickhouse.positions import SINK
 from sinks.clickhouse.reader import PostingsReader
 from sinks.clickhouse.sink import Sink
@@ -31,6 +32,10 @@ BLOCK_BYTES: Final = 16 << 20
 """Of postings in one block: some 200,000 readings. It bounds the memory: two blocks at most are held."""
 LINGER_S: Final = 0.5
 """How long a block waits for more postings: what a row is late at most when little comes."""
+RAW_BYTES: Final = 4 << 20
+"""Of rounds that are copied together."""
+RAW_S: Final = 2.0
+"""How long raw frames wait for more."""
 RETRY_S: Final = (0.1, 10.0)
 """The first and the longest pause before Kafka and the database are tried again."""
 LOCK_S: Final = 5.0
@@ -48,11 +53,39 @@ def main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with locked(settings.run_dir / "sink.lock", wait_s=LOCK_S):
+        copying = threading.Thread(target=copy_frames, args=(settings, stop), name="frames")
+        if settings.raw_days:
+            copying.start()
         try:
             _run(settings, stop)
         except SinkError as error:
             log.error("the sink cannot go on", reason=f"{type(error).__name__}: {error}")
             raise SystemExit(1) from error
+        finally:
+            stop.set()
+            if settings.raw_days:
+                copying.join()
+
+
+def copy_frames(settings: Settings, stop: threading.Event) -> None:
+    """Copy raw frames until `stop`; that it cannot go on is told, and does not hold up what counts money."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            reader = PostingsReader(kafka_bootstrap(settings), METER_FRAMES, block_bytes=RAW_BYTES, linger_s=RAW_S)
+            with closing(reader), closing(FramesCopy(clickhouse_url(settings), reader)) as copy:
+                copy.recover()
+                while not stop.is_set():
+                    copy.step()
+                    failures = 0
+        except (AwayError, EndpointError) as error:
+            pause = min(RETRY_S[0] * 2**failures, RETRY_S[1])
+            failures += 1
+            log.warning("copying raw frames again", reason=str(error), failures=failures, pause_s=pause)
+            stop.wait(pause)
+        except SinkError as error:
+            log.error("raw frames are no longer copied", reason=f"{type(error).__name__}: {error}")
+            return
 
 
 def _run(settings: Settings, stop: threading.Event) -> None:

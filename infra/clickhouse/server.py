@@ -20,7 +20,7 @@ from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
 from infra.clickhouse.migrate import migrate
-from infra.clickhouse.retention import set_retention
+from infra.clickhouse.retention import EVENTS, RAW, set_retention
 from infra.clickhouse.tls import tls_door
 from infra.clickhouse.users import PRODUCT_USER, Users, analyst_password, product_password, product_url
 from infra.clickhouse.watch import Watch
@@ -167,7 +167,8 @@ def main(settings: Settings) -> None:
 def _bring_up_to_date(url: str, settings: Settings) -> None:
     migrate(url)
     with Client.from_url(url) as client:
-        set_retention(client, settings.event_days)
+        set_retention(client, EVENTS, settings.event_days)
+        set_retention(client, RAW, settings.raw_days)
 
 
 @contextlib.contextmanager

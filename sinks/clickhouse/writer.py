@@ -61,7 +61,7 @@ class ClickHouseStore:
         # A block of ours is never cut into several, which the server might then insert one by one.
         self._rows_client = _client(url, use_numpy=True, insert_block_size=1 << 22)
         try:
-            with _away():
+            with away():
                 check_schema(self._client)
                 # Connected before anything is claimed: the server that takes the rows is the one that was asked.
                 self._rows_client.execute("SELECT 1")
@@ -77,7 +77,7 @@ class ClickHouseStore:
     def registry(self) -> Registry:
         """Everything that blocks so far introduced."""
         registry = Registry()
-        with _away():
+        with away():
             for site, number, account in self._client.execute("SELECT site, number, account FROM accounts"):
                 registry.site(site).add_account(number, account=account)
             for site, number, meter, gateway, kind in self._client.execute(
@@ -92,7 +92,7 @@ class ClickHouseStore:
 
     def claims(self, *, after: int) -> list[Claim]:
         """See `Store.claims`."""
-        with _away():
+        with away():
             rows = self._client.execute(
                 "SELECT number, claimed_by, groupArray((partition, first_offset, next_offset)) FROM sink_blocks"
                 " WHERE sink = %(sink)s AND number > %(after)s"
@@ -122,7 +122,7 @@ class ClickHouseStore:
 
     def finished(self) -> tuple[int, dict[int, int]]:
         """See `Store.finished`."""
-        with _away():
+        with away():
             ((number,),) = self._client.execute(
                 "SELECT max(number) FROM sink_positions WHERE sink = %(sink)s", {"sink": self._sink}
             )
@@ -131,7 +131,7 @@ class ClickHouseStore:
     def rows_to(self, positions: Mapping[int, int]) -> dict[int, int]:
         """See `Store.rows_to`."""
         last = "SELECT partition, max(posting_offset) + 1 FROM {} GROUP BY partition"
-        with _away():
+        with away():
             # The journal is written last and is small; only where it is ahead are the other tables looked at.
             journal = self._client.execute(last.format("postings"))
             if all(end <= positions.get(partition, 0) for partition, end in journal):
@@ -157,7 +157,7 @@ class ClickHouseStore:
 
     def count(self, block: Block, rows: TableRows) -> int:
         """See `Store.count`."""
-        with _away():
+        with away():
             found = self._client.execute(f"SELECT count() FROM {rows.table} WHERE {_of_block(block, rows)}")
         return int(found[0][0])
 
@@ -169,21 +169,21 @@ class ClickHouseStore:
             )
             return
         columns = [numpy_column(column) for column in rows.columns.values()]
-        with _away():
+        with away():
             self._rows_client.execute(
                 _insert(rows.table, rows.columns), columns, columnar=True, settings=_settings(token)
             )
 
     def remove(self, block: Block, rows: TableRows) -> None:
         """See `Store.remove`."""
-        with _away():
+        with away():
             self._client.execute(
                 f"ALTER TABLE {rows.table} DELETE WHERE {_of_block(block, rows)}",
                 settings={"mutations_sync": 2},
             )
 
     def _insert_plain(self, table: str, columns: Mapping[str, Sequence[Any]], *, token: str) -> None:
-        with _away():
+        with away():
             self._client.execute(
                 _insert(table, columns), list(columns.values()), columnar=True, settings=_settings(token)
             )
@@ -222,7 +222,8 @@ def _of_block(block: Block, rows: TableRows) -> str:
 
 
 @contextmanager
-def _away() -> Iterator[None]:
+def away() -> Iterator[None]:
+    """What the database fails with as the sink's errors: `SinkError` where waiting does not help, else `AwayError`."""
     try:
         yield
     except Error as error:

@@ -4,28 +4,35 @@ from datetime import UTC, datetime, timedelta
 
 from clickhouse_driver import Client
 
-from infra.clickhouse.retention import TABLES, set_retention
+from infra.clickhouse.retention import EVENTS, RAW, set_retention
 from tests.integration.clickhouse_places import own_database
 
 
 def test_old_events_go_and_the_rest_stays(clickhouse: str) -> None:
     with own_database(clickhouse, "kept") as url, Client.from_url(url) as client:
         now = datetime.now(UTC)
-        for table in (*TABLES, "entries"):
-            rows = [("S1", now - timedelta(days=days)) for days in (0, 20, 40)]
-            client.execute(f"INSERT INTO {table} (site, at) VALUES", rows)
+        for table, time in {**EVENTS, **RAW, "entries": "at"}.items():
+            rows = [(f"S{days}", now - timedelta(days=days)) for days in (0, 20, 40)]
+            client.execute(f"INSERT INTO {table} (site, {time}) VALUES", rows)
 
-        def left() -> dict[str, int]:
-            for table in TABLES:
+        def left() -> list[tuple[str, int]]:
+            counts = []
+            for table in (*EVENTS, *RAW, "entries"):
                 client.execute(f"OPTIMIZE TABLE {table} FINAL")
-            return {table: client.execute(f"SELECT count() FROM {table}")[0][0] for table in (*TABLES, "entries")}
+                ((rows,),) = client.execute(f"SELECT count() FROM {table}")
+                counts.append(rows)
+            return list(zip((*EVENTS, *RAW, "entries"), counts, strict=True))
 
-        assert set_retention(client, 0) == []
-        assert left() == dict.fromkeys((*TABLES, "entries"), 3)
-        assert set_retention(client, 30) == list(TABLES)
-        assert set_retention(client, 30) == []
-        assert left() == {**dict.fromkeys(TABLES, 2), "entries": 3}
-        assert set_retention(client, 10) == list(TABLES)
-        assert left() == {**dict.fromkeys(TABLES, 1), "entries": 3}
-        assert set_retention(client, 0) == list(TABLES)
-        assert set_retention(client, 0) == []
+        def expected(events: int, raw: int) -> list[tuple[str, int]]:
+            return [*((table, events) for table in EVENTS), *((table, raw) for table in RAW), ("entries", 3)]
+
+        assert set_retention(client, EVENTS, 0) == []
+        assert left() == expected(3, 3)
+        assert set_retention(client, EVENTS, 30) == list(EVENTS)
+        assert set_retention(client, EVENTS, 30) == []
+        assert left() == expected(2, 3)
+        assert set_retention(client, EVENTS, 10) == list(EVENTS)
+        assert set_retention(client, RAW, 30) == list(RAW)
+        assert left() == expected(1, 2)
+        assert set_retention(client, EVENTS, 0) == list(EVENTS)
+        assert set_retention(client, EVENTS, 0) == []
