@@ -29,6 +29,7 @@ PERIODS = [
     Period(date(2027, 1, 1), date(2027, 2, 1)),
 ]
 SITES = count(1)
+VIEWS = ("account_day", "meter_day", "readings_by_day", "readings_by_month")
 
 STEPS = st.lists(
     st.tuples(
@@ -98,6 +99,14 @@ def lines(site: str, steps: list[tuple[int, str, str, int]]) -> Iterator[Line]:
             yield line(order="close_account", account=account, finals=finals)
 
 
+def check_views(client: Any, site: str) -> None:
+    """Every view of stored sums gives what the same view gives from the rows."""
+    for view in VIEWS:
+        sql = f"SELECT * FROM {view} WHERE site = '{site}' ORDER BY ALL"
+        stored = client.execute(sql, settings={"force_optimize_projection": 1})
+        assert stored == client.execute(sql, settings={"optimize_use_projections": 0}), view
+
+
 # Without shrinking, which would take minutes: every example is written to the database.
 @settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(steps=STEPS, size=st.integers(1, 9), block=st.integers(5, 30))
@@ -111,6 +120,7 @@ def test_any_period_is_as_reckoned(
     history.take(number, [{key.rstrip("_"): value for key, value in line.items()} for line in lines(site, steps)],
                  size=size)  # fmt: skip
     history.write(url, block=block)
+    check_views(client, site)
     for period in PERIODS:
         rows = energy_and_finance(Question(client, period, site=site)).to_dict("records")
         expected = reckoning.reckon(history, site, period.first_ms, period.end_ms)
