@@ -1,11 +1,11 @@
 """Where meters hang, and how large what they supply is: a CSV file that whoever knows the buildings writes."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from analytics.csv_file import read_csv
 from analytics.errors import AnalyticsError
 from analytics.question import Question
 from streams.core.units import parse_decimal
@@ -67,23 +67,14 @@ def read_places(path: Path) -> Places:
         AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
     """
     places: dict[tuple[str, str], Place] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}")
-            for row in reader:
-                given = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
-                key, where = (given["site"], given["meter"]), f"{path}: line {reader.line_num}"
-                if not all(key):
-                    raise AnalyticsError(f"{where}: site and meter must not be empty")
-                if key in places:
-                    raise AnalyticsError(f"{where}: site {key[0]}, meter {key[1]} stands there twice")
-                area = _area(where, given.get("area_m2", ""))
-                places[key] = Place(key[1], given.get("building", ""), given.get("circuit", ""), area)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalyticsError(f"{path}: {error}") from error
+    for where, given in read_csv(path, _NEEDED):
+        key = given["site"], given["meter"]
+        if not all(key):
+            raise AnalyticsError(f"{where}: site and meter must not be empty")
+        if key in places:
+            raise AnalyticsError(f"{where}: site {key[0]}, meter {key[1]} stands there twice")
+        area = _area(where, given.get("area_m2", ""))
+        places[key] = Place(key[1], given.get("building", ""), given.get("circuit", ""), area)
     return places
 
 

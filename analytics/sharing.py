@@ -1,11 +1,11 @@
 """The `share` order of a public meter's account: what a period cost it, and by which weights others pay that."""
 
-import csv
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from analytics.csv_file import read_csv
 from analytics.errors import AnalyticsError
 from analytics.money import yuan_of_cents
 from analytics.question import Question
@@ -87,24 +87,15 @@ def read_weights(path: Path) -> dict[str, str]:
         AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
     """
     weights: dict[str, str] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}")
-            for row in reader:
-                where = f"{path}, line {reader.line_num}"
-                account, weight = (row["account"] or "").strip(), (row["weight"] or "").strip()
-                quantity = parse_decimal(weight)
-                scaled = None if quantity is None else quantity.scaled(_WEIGHT_PLACES)
-                if not account or account in weights:
-                    raise AnalyticsError(f"{where}: {'no account' if not account else f'{account} stands twice'}")
-                if scaled is None or scaled < 0:
-                    raise AnalyticsError(f"{where}: weight {weight!r} is no decimal from 0 on with 3 places at most")
-                weights[account] = weight
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalyticsError(f"{path}: {error}") from error
+    for where, row in read_csv(path, _NEEDED):
+        account, weight = row["account"], row["weight"]
+        quantity = parse_decimal(weight)
+        scaled = None if quantity is None else quantity.scaled(_WEIGHT_PLACES)
+        if not account or account in weights:
+            raise AnalyticsError(f"{where}: {'no account' if not account else f'{account} stands twice'}")
+        if scaled is None or scaled < 0:
+            raise AnalyticsError(f"{where}: weight {weight!r} is no decimal from 0 on with 3 places at most")
+        weights[account] = weight
     return weights
 
 

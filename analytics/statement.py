@@ -1,11 +1,12 @@
 """A payment channel's statement: a CSV file that the channel or the finance officer made."""
 
-import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
+from analytics.csv_file import read_csv
 from analytics.errors import AnalyticsError
 from analytics.money import NANO_PER_CENT
 from streams.core.units import parse_decimal
@@ -45,33 +46,26 @@ def read_statement(path: Path) -> Statement:
     Raises:
         AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}")
-            lines = tuple(_line(path, reader.line_num, row) for row in reader)
-            named = "channel" in (reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnalyticsError(f"{path}: {error}") from error
+    rows = read_csv(path, _NEEDED)
+    lines = tuple(_line(where, row) for where, row in rows)
+    named = any("channel" in row for _, row in rows)
     return Statement(lines, frozenset(line.channel for line in lines) if named else frozenset())
 
 
-def _line(path: Path, number: int, row: dict[str, str | None]) -> StatementLine:
-    order_id, text = (row["order_id"] or "").strip(), (row["amount"] or "").strip()
+def _line(where: str, row: Mapping[str, str]) -> StatementLine:
+    order_id, text = row["order_id"], row["amount"]
     quantity = parse_decimal(text)
     amount = None if quantity is None else quantity.scaled(2)
     if not order_id or amount is None:
-        raise AnalyticsError(f"{path}: line {number}: {text!r} is no amount, or there is no order_id")
-    day = (row.get("day") or "").strip()
+        raise AnalyticsError(f"{where}: {text!r} is no amount, or there is no order_id")
+    day = row.get("day", "")
     try:
         return StatementLine(
             order_id,
             amount * NANO_PER_CENT,
-            (row.get("channel") or "").strip(),
-            (row.get("site") or "").strip(),
+            row.get("channel", ""),
+            row.get("site", ""),
             date.fromisoformat(day) if day else None,
         )
     except ValueError:
-        raise AnalyticsError(f"{path}: line {number}: {day!r} is no day such as 2026-03-01") from None
+        raise AnalyticsError(f"{where}: {day!r} is no day such as 2026-03-01") from None
