@@ -61,15 +61,11 @@ class Server:
         self._watch = Watch(self._engine)
         self._service = Service(self._engine, Users(passwords), self._watch, waiting)
         self._listener = _listen(port)
+        # Kept, since the listener does not tell any more once it was stopped.
+        self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
         self._wake_in, self._wake_out = socket.socketpair()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        port: int = self._listener.getsockname()[1]
-        return port
 
     def serve(self) -> None:
         """Accept connections until `stop` is called, then end them all: what an INSERT has begun is finished."""

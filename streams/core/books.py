@@ -58,12 +58,27 @@ class Journal:
         """How many times rows were added."""
         return len(self._readings)
 
-    def not_newer(self, chunk: int) -> set[tuple[int, int]]:
-        """Offset and line of the readings, of those added from a chunk on, that were late, duplicates or conflicts."""
-        found: set[tuple[int, int]] = set()
-        for rows in self._readings[chunk:]:
+    def not_newer(self, chunk: int) -> dict[tuple[int, int], list[bool]]:
+        """Which readings, of those added from a chunk on, were late, duplicates or conflicts.
+
+        Returns:
+            By offset and line, where that was so at least once: for each time that the line came, whether it was.
+        """
+        found: dict[tuple[int, int], list[bool]] = {}
+        added = self._readings[chunk:]
+        for rows in added:
             flagged = rows[rows["flags"] & _NOT_NEWER != 0]
-            found.update(zip(flagged["offset"].tolist(), flagged["line"].tolist(), strict=True))
+            found.update(
+                {place: [] for place in zip(flagged["offset"].tolist(), flagged["line"].tolist(), strict=True)}
+            )
+        if not found:
+            return found
+        offsets = np.unique([offset for offset, _ in found])
+        for rows in added:
+            for row in rows[np.isin(rows["offset"], offsets)]:
+                times = found.get((int(row["offset"]), int(row["line"])))
+                if times is not None:
+                    times.append(bool(row["flags"] & _NOT_NEWER))
         return found
 
     def outcome(self) -> Outcome:

@@ -40,11 +40,12 @@ def watch(books: Books, batch: "ReadingBatch", before: Before) -> None:
     events = np.full((len(batch), len(EVENTS)), UNTOLD) if batch.events is None else batch.events
     at = np.maximum(np.maximum.accumulate(batch.at), before.clock)
     rows = _new(books, batch, there, events, at).tolist()
-    not_newer = books.journal.not_newer(before.chunks) if rows else ()
+    not_newer = books.journal.not_newer(before.chunks) if rows else {}
     found = []
     for row in rows:
         position = Position(Source.FRAMES, int(batch.offset[row]), int(batch.line[row]))
-        if (position.offset, position.line) in not_newer:
+        times = not_newer.get((position.offset, position.line))
+        if times and times.pop(0):
             continue
         meter, read_at = int(batch.meter[row]), int(batch.read_at[row])
         risen = books.conditions.take(meter, there=int(there[row]), events=events[row].tolist(), read_at=read_at)
