@@ -101,9 +101,11 @@ def lines(site: str, steps: list[tuple[int, str, str, int]]) -> Iterator[Line]:
 
 def check_views(client: Any, site: str) -> None:
     """Every view of stored sums gives what the same view gives from the rows."""
+    ((readings,),) = client.execute(f"SELECT count() FROM readings WHERE site = '{site}'")
     for view in VIEWS:
         sql = f"SELECT * FROM {view} WHERE site = '{site}' ORDER BY ALL"
-        stored = client.execute(sql, settings={"force_optimize_projection": 1})
+        # Where there is nothing to sum up, no stored sum is taken.
+        stored = client.execute(sql, settings={"force_optimize_projection": int(readings > 0)})
         assert stored == client.execute(sql, settings={"optimize_use_projections": 0}), view
 
 
