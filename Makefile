@@ -1,8 +1,8 @@
 # What a newcomer needs: `make demo`, `make test`. Both set everything up first.
 BIN := .venv/bin
 
-# Much of a test is waiting for servers, so files go on two at a time; those of one file share its servers.
-TOGETHER := --numprocesses 2 --dist loadfile --no-loadscope-reorder -v
+# Much of a test is waiting for servers, so files go on three at a time; those of one file share its servers.
+TOGETHER := --numprocesses 3 --dist loadfile --no-loadscope-reorder -v
 
 .PHONY: help setup demo test lint bench fuzz clean
 
