@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -18,6 +19,8 @@ from collectors.registry import GatewayPlan, Registry
 log = structlog.get_logger(__name__)
 
 OpenSession = Callable[[GatewayPlan, Line], GatewaySession]
+LINE_TIMEOUT_S: Final = 1.0
+"""For an answer, real: what a meter takes at most, and what its gateway and the way to it add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,15 @@ class Sessions:
     """
 
     def __init__(
-        self, open_session: OpenSession, listener: DialInListener, *, report: ReportCommand = report_nothing
+        self,
+        open_session: OpenSession,
+        listener: DialInListener,
+        *,
+        report: ReportCommand = report_nothing,
+        line_timeout_s: float = LINE_TIMEOUT_S,
     ) -> None:
         self._open_session = open_session
+        self._line_timeout_s = line_timeout_s
         self._listener = listener
         self._report = report
         self._running: dict[str, _Running] = {}
@@ -104,7 +113,7 @@ class Sessions:
         self._listener.expect(lines, acrel=frozenset(acrel))
 
     def _open(self, plan: GatewayPlan) -> None:
-        line = _line(plan)
+        line = _line(plan, self._line_timeout_s)
         session = self._open_session(plan, line)
         task = asyncio.create_task(session.run(), name=plan.gateway)
         task.add_done_callback(self._note_failure)
@@ -123,7 +132,9 @@ class Sessions:
             self.failure.set_exception(error)
 
 
-def _line(plan: GatewayPlan) -> Line:
+def _line(plan: GatewayPlan, timeout_s: float) -> Line:
     if plan.link == "modbus-tcp":
-        return ModbusLine(plan.host, plan.port)
-    return PolledLine(plan.host, plan.port) if plan.is_polled else DialInLine()
+        return ModbusLine(plan.host, plan.port, timeout_s=timeout_s)
+    if plan.is_polled:
+        return PolledLine(plan.host, plan.port, timeout_s=timeout_s)
+    return DialInLine(timeout_s=timeout_s)

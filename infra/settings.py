@@ -51,6 +51,16 @@ class Settings(BaseSettings):
     gateways: Annotated[int, Field(ge=1, description="Of the virtual property group")] = 20
     meters: Annotated[int, Field(ge=1, description="Of the virtual property group")] = 1000
     seed: Annotated[int, Field(ge=0, description="Of all that is random in the virtual property group")] = 1
+    fleet_links: Annotated[
+        str, Field(description="Of the virtual group's gateways, in turn; with commas between, or all")
+    ] = "modbus-tcp,dial-in"
+    fleet_faults: Annotated[
+        str, Field(description="What goes wrong in the virtual group; with commas between, or all")
+    ] = ""
+    fleet_hours: Annotated[
+        int, Field(ge=0, description="Virtual hours after which the virtual group draws nothing and is calm; 0: never")
+    ] = 0
+    fleet_mqtt: Annotated[str, Field(description="host:port of the broker of its gateways by MQTT")] = ""
     log_level: LogLevel = "info"
 
     @field_validator("kafka")
@@ -75,9 +85,9 @@ class Settings(BaseSettings):
             raise ValueError("names no database after the port: .../database")
         return value
 
-    @field_validator("clickhouse_tls")
+    @field_validator("clickhouse_tls", "fleet_mqtt")
     @classmethod
-    def _check_tls(cls, value: str) -> str:
+    def _check_place(cls, value: str) -> str:
         match = _SERVER.fullmatch(value) if value else None
         if value and (match is None or int(match[1]) > 65535):
             raise ValueError(f"{value!r} is not host:port")

@@ -22,6 +22,7 @@ COMMANDS: Final = MappingProxyType(
         "down": "infra.cli.background:down",
         "status": "infra.cli.status:status",
         "run": "infra.cli.run:run",
+        "fleet": "infra.fleet.command:fleet",
         "order": "collectors.commands:order",
         "recharge": "collectors.commands:recharge",
         "batch": "collectors.batches.command:batch",

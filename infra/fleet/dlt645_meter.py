@@ -125,13 +125,13 @@ def _local(at_ms: int) -> datetime:
     return datetime.fromtimestamp((at_ms + LOCAL_OFFSET_MS) // 1000, UTC)
 
 
-def _date(_meter: Meter, at_ms: int) -> bytes:
-    local = _local(at_ms)
+def _date(meter: Meter, at_ms: int) -> bytes:
+    local = _local(meter.clock_ms(at_ms))
     return b"".join(_bcd(n, 1) for n in (local.isoweekday() % 7, local.day, local.month, local.year))
 
 
-def _time(_meter: Meter, at_ms: int) -> bytes:
-    local = _local(at_ms)
+def _time(meter: Meter, at_ms: int) -> bytes:
+    local = _local(meter.clock_ms(at_ms))
     return b"".join(_bcd(n, 1) for n in (local.second, local.minute, local.hour))
 
 

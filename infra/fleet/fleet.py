@@ -22,7 +22,9 @@ class MeterTruth:
     Attributes:
         register_wh: The register to the Wh.
         shown_wh: The register as frames carry it, in steps of 10 Wh.
-        relay: `open` or `closed`.
+        counted_wh: What is to be paid of it by then: what went through it, in steps of its display, by its ratio.
+        relay: `open` or `closed`; open too of a meter that hangs nowhere.
+        is_away: It hangs nowhere: not fitted yet, or taken off.
         opened_at_ms: Since when the relay is open; None while it is closed.
         power_w: What is drawn now.
     """
@@ -34,7 +36,9 @@ class MeterTruth:
     at_ms: int
     register_wh: int
     shown_wh: int
+    counted_wh: int
     relay: str
+    is_away: bool
     opened_at_ms: int | None
     power_w: int
 
@@ -61,6 +65,10 @@ class Fleet:
         """Give the virtual time."""
         return self._clock.now_ms()
 
+    def there(self) -> frozenset[str]:
+        """Give the meters that hang on their lines now."""
+        return frozenset(name for name, meter in self.meters.items() if not meter.control.is_away)
+
     def set_control(self, meter: Meter, control: Control) -> None:
         """Put a control in force now: kept first, so that what a gateway has answered is never forgotten."""
         change = meter.change_to(control, at_ms=self.now_ms())
@@ -84,7 +92,9 @@ class Fleet:
             at_ms=when,
             register_wh=found.register_wh(when),
             shown_wh=found.shown_wh(when),
+            counted_wh=found.counted_wh(when),
             relay="open" if found.is_open(when) else "closed",
+            is_away=found.is_away(when),
             opened_at_ms=found.opened_at_ms(when),
             power_w=found.power_mw(when) * found.spec.ratio // 1000,
         )

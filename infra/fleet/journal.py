@@ -72,6 +72,7 @@ def _encode(meter: str, change: ControlChange) -> bytes:
         "trip": control.trip_ordered,
         "forced": control.forced,
         "retained": control.retained,
+        "away": control.is_away,
     }
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
@@ -83,5 +84,7 @@ def _decode(line: bytes) -> tuple[str, ControlChange]:
         trip_ordered=bool(fields["trip"]),
         forced=bool(fields["forced"]),
         retained=bool(fields["retained"]),
+        # Journals of earlier versions know of no meters that come and go.
+        is_away=bool(fields.get("away", False)),
     )
     return str(fields["meter"]), ControlChange(int(fields["at_ms"]), control)

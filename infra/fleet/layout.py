@@ -1,14 +1,19 @@
 """The property group drawn from its seed: who hangs on which gateway, and who rents what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.fleet.property import DEMO, AccountPlan, GatewayPlan, Link, Property, PropertySize
+from infra.fleet.ailing import swap_of
+from infra.fleet.meter import MeterSpec
+from infra.fleet.property import DEMO, AccountPlan, GatewayPlan, Link, Property, PropertySize, Swap
 from infra.fleet.renting import Renting
 from infra.fleet.seeded import Seeded
 from infra.fleet.tenants import CHARACTERS
 
 _LINE_NUMBER = 2026_0000
 """The first eight digits of a DL/T645 address, plus the gateway's number in the group."""
+_WATER_NUMBER = 16
+"""The first two digits of a CJ/T188 address here; what follows is made as for DL/T645."""
 _METERS_AN_ACCOUNT = ((1, 92), (2, 6), (3, 2))
 _HASTY_SHARE = 100
 """One account in this many runs out soon."""
@@ -34,12 +39,16 @@ def lay_out(size: PropertySize, *, origin_ms: int) -> Property:
     sites = tuple(f"S{number + 1}" for number in range(size.sites))
     accounts: list[AccountPlan] = []
     gateways: list[GatewayPlan] = []
+    swaps: list[Swap] = []
     for index, site in enumerate(sites):
         places = _places(size, site, index, first_gateway=len(gateways))
         rented = _rent_out(size, site, index, places, origin_ms)
         accounts += rented
-        gateways += _gateways(site, places, rented)
-    return Property(size, origin_ms, sites, tuple(gateways), tuple(accounts))
+        specs = {spec.meter: spec for account in rented for spec in account.meters}
+        found = [swap for spec in specs.values() if spec.meter != DEMO.meter and (swap := swap_of(size, spec))]
+        swaps += [swap for swap, _ in found]
+        gateways += _gateways(site, places, specs, [successor for _, successor in found])
+    return Property(size, origin_ms, sites, tuple(gateways), tuple(accounts), tuple(swaps))
 
 
 def _share(whole: int, parts: int, index: int) -> int:
@@ -48,37 +57,57 @@ def _share(whole: int, parts: int, index: int) -> int:
 
 
 def _places(size: PropertySize, site: str, index: int, *, first_gateway: int) -> list[Place]:
-    """Number a site's gateways and the meters on them; links alternate over the whole group."""
+    """Number a site's gateways and the meters on them; links take turns over the whole group."""
     places: list[Place] = []
     for number in range(_share(size.gateways, size.sites, index)):
         overall = first_gateway + number
         gateway = f"{site}-G{number + 1:02d}"
-        link = Link.DIAL_IN if overall % 2 else Link.MODBUS_TCP
+        link = size.links[overall % len(size.links)]
         for slot in range(1, _share(size.meters, size.gateways, overall) + 1):
-            address = str(slot) if link is Link.MODBUS_TCP else f"{_LINE_NUMBER + overall}{slot:04d}"
+            address = _address(link, overall, slot)
             meter_number = len(places) + 1
             places.append(Place(f"{site}-M{meter_number:04d}", meter_number, gateway, link, address))
     return places
 
 
-def _gateways(site: str, places: list[Place], accounts: list[AccountPlan]) -> list[GatewayPlan]:
-    specs = {spec.meter: spec for account in accounts for spec in account.meters}
+def _address(link: Link, gateway: int, slot: int) -> str:
+    """A meter's number: its unit on a Modbus line, else one of its own."""
+    match link:
+        case Link.DIAL_IN | Link.MQTT:
+            return f"{_LINE_NUMBER + gateway}{slot:04d}"
+        case Link.WATER:
+            return f"{_WATER_NUMBER}{_LINE_NUMBER + gateway}{slot:04d}"
+        case _:
+            return str(slot)
+
+
+def _gateways(
+    site: str, places: list[Place], specs: Mapping[str, MeterSpec], successors: list[MeterSpec]
+) -> list[GatewayPlan]:
     links = {place.gateway: place.link for place in places}
     return [
-        GatewayPlan(gateway, site, link, tuple(specs[place.meter] for place in places if place.gateway == gateway))
+        GatewayPlan(
+            gateway,
+            site,
+            link,
+            (
+                *(specs[place.meter] for place in places if place.gateway == gateway),
+                *(spec for spec in successors if spec.gateway == gateway),
+            ),
+        )
         for gateway, link in links.items()
     ]
 
 
 def _rent_out(size: PropertySize, site: str, index: int, places: list[Place], origin_ms: int) -> list[AccountPlan]:
     """Give every place to an account: mostly one, sometimes two or three on different gateways."""
-    renting = Renting(size.seed, site, CHARACTERS[index % len(CHARACTERS)], origin_ms)
+    renting = Renting(size, site, CHARACTERS[index % len(CHARACTERS)], origin_ms)
     groups = _groups(size.seed, site, places)
     hasty = _hasty(size.seed, site, len(groups))
     accounts = []
     for number, group in enumerate(groups, 1):
         account = f"{site}-A{number:04d}"
-        if account == DEMO.account:
+        if account == DEMO.account and group[0].link is Link.MODBUS_TCP:
             accounts.append(renting.demo_account(group[0]))
         else:
             accounts.append(renting.account(account, group, hasty=number in hasty))

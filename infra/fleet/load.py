@@ -44,6 +44,20 @@ class ConstantLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class EndingLoad:
+    """Draws what another load does, and nothing from a time on."""
+
+    load: Load
+    end_ms: int
+
+    def energy_mwh(self, at_ms: int) -> int:
+        return self.load.energy_mwh(min(at_ms, self.end_ms))
+
+    def power_mw(self, at_ms: int) -> int:
+        return self.load.power_mw(at_ms) if at_ms < self.end_ms else 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Year:
     """A shape's year as one tenant lives it: each day weighs more or less than the profile says.
 

@@ -1,16 +1,28 @@
-"""A virtual meter: its register as a function of virtual time, and the relay that stops it.
+"""A virtual meter: its register as a function of virtual time, and the relay or valve that stops it.
 
 `register(t)` depends on the meter's load (seeded), the history of its relay, and t; on nothing else. That is
 why a fleet that was killed goes on where it was: the history is all that has to be kept.
+
+A water meter counts litres where an electricity meter counts Wh, and m3 where that counts kWh: whatever is said of
+Wh holds for its litres.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from infra.fleet.load import Load
+from infra.fleet.meter_faults import NO_FAULTS, MeterFaults
 
 DISPLAY_STEP_WH = 10
-"""Both protocols give energy in 0.01 kWh."""
+"""All protocols give energy in 0.01 kWh, and volume in 0.01 m3."""
+
+
+class Kind(StrEnum):
+    """What a meter counts; the word in an `install_meter` order."""
+
+    ELECTRICITY = "electricity"
+    WATER = "water"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +34,18 @@ class Control:
         trip_ordered: The last order was to trip (Modbus word 0058; DL/T645 status word 3, bit 6).
         forced: Modbus word 0057: the order overrides the meter's own (automatic) state.
         retained: DL/T645 power-keep: no trip is taken.
+        is_away: The meter is not on the line: not fitted yet, or taken off for good.
     """
 
     is_open: bool = False
     trip_ordered: bool = False
     forced: bool = False
     retained: bool = False
+    is_away: bool = False
+
+
+AWAY = Control(is_open=True, is_away=True)
+"""Of a meter that hangs nowhere: nothing is drawn through it, and it answers nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +66,9 @@ class MeterSpec:
         ratio: Of the current transformer: the register counts 1/ratio of the energy drawn.
         initial_wh: The register at `installed_at_ms`, a multiple of `DISPLAY_STEP_WH`.
         wiring_key: Seeds voltage and power factor.
+        digits: Whole digits of the register, behind which it begins anew; None if it never gets there.
+        is_spare: It lies in store at first, and takes another meter's place one day.
+        faults: What is wrong with it.
     """
 
     meter: str
@@ -62,6 +83,10 @@ class MeterSpec:
     initial_wh: int
     installed_at_ms: int
     wiring_key: int = 0
+    kind: Kind = Kind.ELECTRICITY
+    digits: int | None = None
+    is_spare: bool = False
+    faults: MeterFaults = NO_FAULTS
 
 
 @dataclass(slots=True)
@@ -87,7 +112,8 @@ class Meter:
         if self.spec.initial_wh % DISPLAY_STEP_WH:
             raise ValueError(f"initial_wh must be a multiple of {DISPLAY_STEP_WH}, not {self.spec.initial_wh}")
         start = self.spec.installed_at_ms
-        self._spans = [_Span(start, Control(), 0, self.spec.load.energy_mwh(start))]
+        first = AWAY if self.spec.is_spare else Control()
+        self._spans = [_Span(start, first, 0, self.spec.load.energy_mwh(start))]
 
     @property
     def control(self) -> Control:
@@ -135,8 +161,25 @@ class Meter:
         return self.spec.initial_wh + self._drawn_mwh(at_ms) // (1000 * self.spec.ratio)
 
     def shown_wh(self, at_ms: int) -> int:
-        """Give the register as the meter shows and sends it: whole steps of 0.01 kWh, rounded down."""
-        return self.register_wh(at_ms) // DISPLAY_STEP_WH * DISPLAY_STEP_WH
+        """Give the register as the meter shows and sends it.
+
+        Whole steps of 0.01 kWh, rounded down, begun anew behind the last digit; 0 while a fault makes it so.
+        """
+        return 0 if self.spec.faults.is_zero(at_ms) else self.display_wh(at_ms)
+
+    def display_wh(self, at_ms: int) -> int:
+        """Give what the display would show without a fault, as a fitter reads it off."""
+        whole = self.register_wh(at_ms) // DISPLAY_STEP_WH * DISPLAY_STEP_WH
+        return whole if self.spec.digits is None else whole % (1000 * 10**self.spec.digits)
+
+    def counted_wh(self, at_ms: int) -> int:
+        """Give what went through it since its installation, as far as its display's steps tell: what is to be paid."""
+        shown = self.register_wh(at_ms) // DISPLAY_STEP_WH * DISPLAY_STEP_WH
+        return (shown - self.spec.initial_wh) * self.spec.ratio
+
+    def clock_ms(self, at_ms: int) -> int:
+        """Give what the meter's own clock shows at `at_ms`."""
+        return self.spec.faults.clock_ms(at_ms, since_ms=self.spec.installed_at_ms)
 
     def power_mw(self, at_ms: int) -> int:
         """Give the power that the meter measures (behind the transformer); 0 while the relay is open."""
@@ -147,6 +190,10 @@ class Meter:
     def is_open(self, at_ms: int) -> bool:
         """Tell whether the relay is open at `at_ms`."""
         return self._span(at_ms).control.is_open
+
+    def is_away(self, at_ms: int) -> bool:
+        """Tell whether the meter hangs nowhere at `at_ms`."""
+        return self._span(at_ms).control.is_away
 
     def opened_at_ms(self, at_ms: int) -> int | None:
         """Tell since when the relay is open at `at_ms`; None if it is closed then."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from infra.fleet.load import LOCAL_OFFSET_MS
-from infra.fleet.meter import MeterSpec
+from infra.fleet.meter import Kind, MeterSpec
 from infra.fleet.property import AccountPlan, Property
+from infra.fleet.renting import tariff_of
 from infra.fleet.tariffs import TARIFFS, Tariff
 from infra.fleet.tenants import CHARACTERS, Character
 
@@ -18,14 +19,16 @@ Order = dict[str, object]
 _LOCAL = timezone(timedelta(milliseconds=LOCAL_OFFSET_MS))
 _CHANNEL = "counter"
 _OPERATOR = "fleet"
-_DLT645_DIGITS = 6
+_UNITS = {Kind.ELECTRICITY: "kWh", Kind.WATER: "m3"}
 
 
 def initial_orders(group: Property) -> Iterator[Order]:
     """Give the orders site by site: tariffs, the site's policy, then each account with its meters."""
     for index, site in enumerate(group.sites):
+        units = {_UNITS[spec.kind] for account in group.accounts if account.site == site for spec in account.meters}
         for tariff in TARIFFS:
-            yield _order(group, site, "set_tariff", **_tariff(tariff, group.origin_ms))
+            if tariff.unit in units:
+                yield _order(group, site, "set_tariff", **_tariff(tariff, group.origin_ms))
         yield _order(group, site, "set_policy", **_policy(CHARACTERS[index % len(CHARACTERS)]))
         for account in group.accounts:
             if account.site == site:
@@ -39,6 +42,23 @@ def first_recharge_id(account: str) -> str:
     'FIRST-S1-A0001'
     """
     return f"FIRST-{account}"
+
+
+def replacement(spec: MeterSpec, *, final_wh: int, at_ms: int, successor: MeterSpec) -> Order:
+    """The order that books a fitter's work: what the old meter showed, and which one hangs there now."""
+    return {
+        "at": _iso(at_ms),
+        "order": "replace_meter",
+        "site": spec.site,
+        "operator": _OPERATOR,
+        "meter": spec.meter,
+        "final": _register(final_wh),
+        "new_meter": successor.meter,
+        "register": _register(successor.initial_wh),
+        "gateway": successor.gateway,
+        "address": successor.address,
+        "template": successor.template,
+    }
 
 
 def _account_orders(group: Property, plan: AccountPlan) -> Iterator[Order]:
@@ -68,7 +88,7 @@ def _tariff(tariff: Tariff, origin_ms: int) -> Order:
     fields: Order = {
         "tariff": tariff.tariff,
         "from": new_year.isoformat(),
-        "unit": "kWh",
+        "unit": tariff.unit,
         "cycle": tariff.cycle,
         "tiers": list(tariff.tiers),
         "components": tariff.components,
@@ -91,17 +111,21 @@ def _installation(spec: MeterSpec, plan: AccountPlan) -> Order:
     fields: Order = {
         "meter": spec.meter,
         "account": plan.account,
-        "kind": "electricity",
-        "tariff": plan.tariff.tariff,
-        "register": f"{spec.initial_wh // 1000}.{spec.initial_wh % 1000 // 10:02d}",
+        "kind": spec.kind.value,
+        "tariff": tariff_of(spec, plan.tariff).tariff,
+        "register": _register(spec.initial_wh),
         "ratio": spec.ratio,
         "gateway": spec.gateway,
         "address": spec.address,
         "template": spec.template,
     }
-    if spec.template == "dlt645-2007":
-        fields["digits"] = _DLT645_DIGITS
+    if spec.digits is not None:
+        fields["digits"] = spec.digits
     return fields
+
+
+def _register(wh: int) -> str:
+    return f"{wh // 1000}.{wh % 1000 // 10:02d}"
 
 
 def _local(at_ms: int) -> datetime:
@@ -109,4 +133,5 @@ def _local(at_ms: int) -> datetime:
 
 
 def _iso(at_ms: int) -> str:
-    return _local(at_ms).isoformat()
+    # To the millisecond: a reading a moment before a meter was taken off is of that meter.
+    return _local(at_ms).replace(microsecond=at_ms % 1000 * 1000).isoformat()

@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import structlog
+from kafka.errors import KafkaError
 
-from infra.clock import start_clock
-from infra.endpoints import announce_ready
-from infra.fleet.dial_in_gateway import DialInGateway
+from collectors.orders.front_door import FrontDoor
+from infra.clock import ScaledClock, start_clock
+from infra.endpoints import EndpointError, announce_ready, kafka_bootstrap
 from infra.fleet.errors import FleetError
+from infra.fleet.fitter import Fitter
 from infra.fleet.fleet import Fleet
+from infra.fleet.gateways.switchboard import DIAL_IN, UPLOAD, Broker, Switchboard
 from infra.fleet.journal import ControlJournal
-from infra.fleet.modbus_gateway import ModbusGateway
+from infra.fleet.orders import Order
 from infra.fleet.ports import PortBook
-from infra.fleet.property import GatewayPlan, Link, PropertySize
-from infra.fleet.registry import registry_of
+from infra.fleet.registry import registry_of, uploads_of
+from infra.fleet.size import size_of
 from infra.fleet.state import FleetState
 from infra.fleet.truth import TruthServer
 from infra.ports import HOST
@@ -27,9 +31,9 @@ from infra.settings import Settings
 log = structlog.get_logger(__name__)
 
 PART = "fleet"
-DIAL_IN = "dial_in"
 TRUTH = "truth"
 _PORT_TRIES = 5
+_BOOK_AGAIN_S = 1.0
 
 
 def main(settings: Settings) -> None:
@@ -48,14 +52,13 @@ async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    size = PropertySize(sites=settings.sites, gateways=settings.gateways, meters=settings.meters, seed=settings.seed)
+    size = size_of(settings)
     state = FleetState(settings.data_dir)
     with _alone(state), ControlJournal(state.journal_path) as journal:
         group = state.property_group(size)
         state.write_orders(group)
         clock = start_clock(settings.data_dir, origin_virtual_ms=group.origin_ms, speed=settings.speed)
-        fleet = Fleet(group, clock=clock, journal=journal)
-        await _serve(settings, state, fleet, stop)
+        await _serve(settings, state, Fleet(group, clock=clock, journal=journal), clock, stop)
 
 
 @contextlib.contextmanager
@@ -68,52 +71,78 @@ def _alone(state: FleetState) -> Iterator[None]:
         raise FleetError(f"another fleet runs on this data directory: {error}") from error
 
 
-async def _serve(settings: Settings, state: FleetState, fleet: Fleet, stop: asyncio.Event) -> None:
-    book = PortBook(state.ports_path)
-    ports = {DIAL_IN: book.port(DIAL_IN)}
-    gateways = fleet.group.gateways
+async def _serve(settings: Settings, state: FleetState, fleet: Fleet, clock: ScaledClock, stop: asyncio.Event) -> None:
+    book, group = PortBook(state.ports_path), fleet.group
+    broker = _broker(settings)
+    board = Switchboard(fleet, book, keys=state.gateway_keys(group), broker=broker)
+
+    def announce() -> None:
+        ports = {plan.gateway: book.port(plan.gateway) for plan in group.gateways if plan.link.is_called}
+        there, dial_in = fleet.there(), book.port(DIAL_IN)
+        state.write_registry(registry_of(group, there=there, host=HOST, dial_in_port=dial_in, ports=ports))
+
+    async def sleep_until(at_ms: int) -> None:
+        await asyncio.sleep(clock.real_s_until(at_ms))
+
     async with contextlib.AsyncExitStack() as stack:
-        for plan in gateways:
-            if plan.link is Link.MODBUS_TCP:
-                gateway = await _start_modbus(plan, fleet, book)
-                stack.push_async_callback(gateway.stop)
-                ports[plan.gateway] = book.port(plan.gateway)
+        await board.open(stack)
         truth = await _start_truth(fleet, book)
         stack.push_async_callback(truth.stop)
-        ports[TRUTH] = book.port(TRUTH)
         book.save()
-        state.write_registry(registry_of(fleet.group, host=HOST, dial_in_port=ports[DIAL_IN], ports=ports))
-        diallers = [
-            DialInGateway(plan, fleet, host=HOST, port=ports[DIAL_IN]) for plan in gateways if plan.link is Link.DIAL_IN
-        ]
-        announce_ready(settings, PART, {DIAL_IN: ports[DIAL_IN], TRUTH: ports[TRUTH]})
-        log.info("fleet serves", sites=len(fleet.group.sites), gateways=len(gateways), meters=len(fleet.meters))
-        await _run_until(stop, diallers)
+        uploads = uploads_of(
+            group, host=HOST, port=book.port(UPLOAD), broker=None if broker is None else (broker.host, broker.port)
+        )
+        if uploads is not None:
+            state.write_uploads(uploads)
+        announce()
+        fitter = Fitter(fleet, book=lambda order: _book(settings, clock, order), announce=announce)
+        work: list[Coroutine[Any, Any, None]] = [dialler.run() for dialler in board.diallers]
+        work += [uploader.run(settings.poll_interval_s / clock.speed) for uploader in board.uploaders]
+        work += [fitter.swap(swap, sleep_until) for swap in group.swaps]
+        still_ms = group.size.still_from_ms(group.origin_ms)
+        if still_ms is not None:
+            work.append(_calm_from(board, sleep_until(still_ms)))
+        announce_ready(settings, PART, {DIAL_IN: book.port(DIAL_IN), TRUTH: book.port(TRUTH)})
+        log.info("fleet serves", sites=len(group.sites), gateways=len(group.gateways), meters=len(fleet.there()))
+        await _run_until(stop, work)
     log.info("fleet ended")
 
 
-async def _run_until(stop: asyncio.Event, diallers: list[DialInGateway]) -> None:
-    """Run the dial-in gateways until `stop`; if one of them fails, all end and the failure is raised."""
+async def _run_until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
+    """Do all work until `stop`; if some of it fails, all ends and the failure is raised."""
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(dialler.run(), name=dialler.plan.gateway) for dialler in diallers]
+        running = [tasks.create_task(each) for each in work]
         await stop.wait()
         for task in running:
             task.cancel()
 
 
-async def _start_modbus(plan: GatewayPlan, fleet: Fleet, book: PortBook) -> ModbusGateway:
-    """Start a gateway on its kept port, or on another one if that has been taken meanwhile."""
-    port = book.port(plan.gateway)
-    for _ in range(_PORT_TRIES):
-        gateway = ModbusGateway(plan, fleet, host=HOST, port=port)
+async def _calm_from(board: Switchboard, moment: Coroutine[Any, Any, None]) -> None:
+    await moment
+    board.calm()
+    log.info("tenants draw nothing any more, and lines are calm")
+
+
+async def _book(settings: Settings, clock: ScaledClock, order: Order) -> None:
+    """Have an order booked, as often tried as it takes: a fitter's work cannot be undone."""
+    while True:
         try:
-            await gateway.start()
-        except FleetError as error:
-            log.warning("port taken", gateway=plan.gateway, port=port, error=str(error))
-            port = book.choose(plan.gateway)
+            await asyncio.to_thread(_submit, settings, clock, order)
+        except (KafkaError, EndpointError) as error:
+            log.warning("order not booked", order=order["order"], error=str(error), again_in_s=_BOOK_AGAIN_S)
+            await asyncio.sleep(_BOOK_AGAIN_S)
         else:
-            return gateway
-    raise FleetError(f"gateway {plan.gateway}: none of {_PORT_TRIES} ports could be had")
+            return
+
+
+def _submit(settings: Settings, clock: ScaledClock, order: Order) -> None:
+    with FrontDoor(kafka_bootstrap(settings), partitions=settings.partitions, clock=clock) as door:
+        door.submit(order)
+
+
+def _broker(settings: Settings) -> Broker | None:
+    host, _, port = settings.fleet_mqtt.rpartition(":")
+    return Broker(host, int(port)) if host else None
 
 
 async def _start_truth(fleet: Fleet, book: PortBook) -> TruthServer:

@@ -1,4 +1,4 @@
-"""The property group's three tariffs, in the words of a `set_tariff` order."""
+"""The property group's tariffs, in the words of a `set_tariff` order."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ class Tariff:
     Attributes:
         typical_fen: About what a kWh costs, in hundredths of a yuan; sizes recharges, prices nothing.
         highest_fen: What a kWh costs at most, rounded up.
+        unit: What the prices are for; of water m3, in which all said here of kWh holds.
     """
 
     tariff: str
@@ -22,6 +23,7 @@ class Tariff:
     components: dict[str, dict[str, list[str]]]
     typical_fen: int
     highest_fen: int
+    unit: str = "kWh"
 
 
 TARIFF_TIME_OF_USE = Tariff(
@@ -58,4 +60,14 @@ TARIFF_FLAT = Tariff(
     typical_fen=80,
     highest_fen=80,
 )
-TARIFFS = (TARIFF_TIME_OF_USE, TARIFF_HOME, TARIFF_FLAT)
+TARIFF_WATER = Tariff(
+    tariff="W-FLAT",
+    cycle="none",
+    tiers=("0",),
+    bands=None,
+    components={"supply": {"all": ["3.45"]}, "sewage": {"all": ["1.70"]}},
+    typical_fen=515,
+    highest_fen=515,
+    unit="m3",
+)
+TARIFFS = (TARIFF_TIME_OF_USE, TARIFF_HOME, TARIFF_FLAT, TARIFF_WATER)

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import aiomqtt
 import numpy as np
 import pytest
 
@@ -27,19 +25,19 @@ from collectors.uploads.plan import MqttPlan, read_upload_plan
 from collectors.wire.round import Round
 from infra.endpoints import read_record
 from infra.gateway_keys import KEYS_FILE
-from infra.ports import HOST, free_ports
+from infra.ports import HOST
 from infra.topics import METER_FRAMES, partition_of
 from streams.core.localtime import format_time
 from streams.core.outcome import Flag
 from tests.conftest import ROOT, start_part, stop_part
 from tests.integration.collector_lines import Published, SetClock, awaited
+from tests.integration.mosquitto import PASSWORD, USER, Mosquitto
 from tests.integration.own_ledger import PARTITIONS, OwnLedger, own_ledger
 from tests.ledger_inputs import BEGIN_MS, energy_frames, energy_round, opening_orders
 
 HOUR_MS = 3_600_000
 SITES = ("S1", "S2", "S3", "LIVE", "LATER", "MIXED", "BACKWARDS", "DOCS")
 KEY = bytes(range(32))
-USER, PASSWORD = "sluice", "a password"
 NONE = Flag(0)
 
 
@@ -76,55 +74,6 @@ class Uploads:
 
     async def settle(self) -> Sequence[tuple[int, int, int, Flag]]:
         return await asyncio.to_thread(self.ledger.settle)
-
-
-class Mosquitto:
-    """Debian's broker with a user and a password, whose memory outlives it."""
-
-    def __init__(self, folder: Path) -> None:
-        (self.port,) = free_ports(1)
-        self._folder = folder
-        folder.mkdir()
-        passwords = folder / "passwords"
-        folder.chmod(0o700)
-        subprocess.run([_tool("mosquitto_passwd"), "-b", "-c", str(passwords), USER, PASSWORD], check=True)
-        lines = [
-            f"listener {self.port} {HOST}",
-            "allow_anonymous false",
-            f"password_file {passwords}",
-            "persistence true",
-            f"persistence_location {folder}/",
-            "log_dest stderr",
-            f"user {os.environ.get('USER', 'root')}",
-        ]
-        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Returns when it listens."""
-        command = [_tool("mosquitto"), "-c", str(self._folder / "mosquitto.conf")]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if "running" in line:
-                return
-        pytest.fail("mosquitto ended before it listened")
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        with self._process:
-            self._process.wait()
-
-    def client(self, name: str) -> aiomqtt.Client:
-        return aiomqtt.Client(HOST, self.port, username=USER, password=PASSWORD, identifier=name)
-
-
-def _tool(name: str) -> str:
-    """A program of Debian's mosquitto, whose folder is not on everybody's path."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    assert found is not None, f"{name} is missing: infra/setup.sh test-tools installs it"
-    return found
 
 
 @pytest.fixture(scope="module")

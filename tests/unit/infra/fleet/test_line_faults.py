@@ -1,9 +1,10 @@
 """Faults of a line: the same for a seed, each kind there, and nothing made up."""
 
-from infra.fleet.line_faults import Fault, LineFaults
+from infra.fleet.fault import LINE_FAULTS, Fault
+from infra.fleet.gateways.line_faults import LineFaults
 
 
-def sent(seed: int, count: int = 400) -> list[tuple[Fault, tuple[bytes, ...]]]:
+def sent(seed: int, count: int = 400) -> list[tuple[Fault | None, tuple[bytes, ...]]]:
     faults = LineFaults(seed, "G1")
     return [(out.fault, out.pieces) for number in range(count) for out in [faults.send(number.to_bytes(4, "big"))]]
 
@@ -14,7 +15,7 @@ def test_a_seed_gives_the_same_faults_and_another_other_ones() -> None:
 
 
 def test_every_kind_comes() -> None:
-    assert {fault for fault, _ in sent(1)} == set(Fault)
+    assert {fault for fault, _ in sent(1)} == {None, *LINE_FAULTS}
 
 
 def test_nothing_comes_that_was_not_sent_but_for_one_bit() -> None:
@@ -37,7 +38,7 @@ def test_a_delayed_answer_comes_when_the_next_is_due_which_then_waits_itself() -
     faults = LineFaults(1, "G1")
     log = [faults.send(number.to_bytes(4, "big")) for number in range(400)]
     for number, out in enumerate(log[:-1]):
-        if out.fault is Fault.DELAYED and log[number - 1].fault is Fault.NONE and log[number + 1].fault is Fault.NONE:
+        if out.fault is Fault.DELAYED and log[number - 1].fault is None and log[number + 1].fault is None:
             assert (number + 1).to_bytes(4, "big") not in log[number + 1].pieces
             return
     raise AssertionError("no delayed answer stands between two good ones")

@@ -8,7 +8,8 @@ from .samples import ORIGIN_MS
 def test_registry_lists_each_site_with_its_gateways() -> None:
     group = lay_out(PropertySize(2, 3, 6), origin_ms=ORIGIN_MS)
     ports = {plan.gateway: 5000 + index for index, plan in enumerate(group.gateways)}
-    registry = registry_of(group, host="127.0.0.1", dial_in_port=4000, ports=ports)
+    there = {spec.meter for spec in group.meters}
+    registry = registry_of(group, there=there, host="127.0.0.1", dial_in_port=4000, ports=ports)
     templates = {spec.meter: spec.template for spec in group.meters}
     assert registry == {
         "dial_in": {"host": "127.0.0.1", "port": 4000},

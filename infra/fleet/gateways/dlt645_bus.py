@@ -1,12 +1,13 @@
-"""The serial line behind a dial-in gateway: DL/T645 meters that all hear every byte."""
+"""A bus of DL/T645-2007 meters."""
 
 from collections import deque
 from collections.abc import Iterable
 
-from collectors.wire.dlt645 import Dlt645Cutter, Dlt645Frame, decode_frame, encode_frame
+from collectors.wire.dlt645 import Dlt645Cutter, decode_frame, encode_frame
 from collectors.wire.errors import FrameError
 from infra.fleet.dlt645_meter import answer
 from infra.fleet.fleet import Fleet
+from infra.fleet.gateways.bus import Places
 from infra.fleet.meter import Meter
 
 _PREAMBLE = b"\xfe" * 4
@@ -14,41 +15,38 @@ _PREAMBLE = b"\xfe" * 4
 _WILDCARD = "AA"
 
 
-class Dlt645Line:
-    """Meters on one line: bytes in, requests out, answers back."""
+class Dlt645Bus:
+    """See `Bus`."""
 
     def __init__(self, fleet: Fleet, meters: Iterable[Meter]) -> None:
         self._fleet = fleet
-        self._meters = {meter.spec.address: meter for meter in meters}
+        self._places = Places(meters)
         self._cutter = Dlt645Cutter()
-        self._requests: deque[Dlt645Frame] = deque()
+        self._requests: deque[bytes] = deque()
 
     def clear(self) -> None:
-        """Forget what was heard, as when a connection begins."""
+        """See `Bus.clear`."""
         self._cutter.clear()
         self._requests.clear()
 
     def feed(self, chunk: bytes) -> None:
-        """Hear some bytes; what is no frame of DL/T645-2007 is passed over, as meters do."""
-        for frame in self._cutter.feed(chunk):
-            try:
-                self._requests.append(decode_frame(frame))
-            except FrameError:
-                continue
+        """See `Bus.feed`; frames of DL/T645-1997 are none."""
+        self._requests += filter(_is_frame, self._cutter.feed(chunk))
 
-    def next_request(self) -> Dlt645Frame | None:
-        """Take the next whole frame out of what was heard; None if more bytes are needed."""
+    def next_request(self) -> bytes | None:
+        """See `Bus.next_request`."""
         return self._requests.popleft() if self._requests else None
 
-    def answer(self, request: Dlt645Frame) -> bytes | None:
-        """Let the meter that is asked answer, at this moment, and do what it is told; None if none does.
+    def answer(self, request: bytes) -> bytes | None:
+        """See `Bus.answer`.
 
         An address with wildcards is answered only where it fits one meter: several answers at once are noise.
         """
-        meter = self._asked(request.address)
+        asked = decode_frame(request)
+        meter = self._asked(asked.address)
         if meter is None:
             return None
-        found = answer(meter, self._fleet.now_ms(), code=request.control, data=request.data)
+        found = answer(meter, self._fleet.now_ms(), code=asked.control, data=asked.data)
         if found is None:
             return None
         if found.control is not None:
@@ -57,9 +55,17 @@ class Dlt645Line:
 
     def _asked(self, asked: str) -> Meter | None:
         if _WILDCARD not in asked:
-            return self._meters.get(asked)
-        fitting = [meter for address, meter in self._meters.items() if _fits(asked, address)]
+            return self._places.at(int(asked)) if asked.isdecimal() else None
+        fitting = [meter for address, meter in self._places.all().items() if _fits(asked, address)]
         return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_frame(frame: bytes) -> bool:
+    try:
+        decode_frame(frame)
+    except FrameError:
+        return False
+    return True
 
 
 def _fits(asked: str, address: str) -> bool:

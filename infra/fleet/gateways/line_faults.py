@@ -4,33 +4,22 @@ Works on answers as bytes, so it serves every serial protocol. A corrupted answe
 CRCs always show; what they cannot show is the risk of the protocol, not of its reader.
 """
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 
+from infra.fleet.fault import LINE_FAULTS, Fault
 from infra.fleet.seeded import Seeded
 
-
-class Fault(StrEnum):
-    """What happens to one answer."""
-
-    NONE = "none"
-    DROPPED = "dropped"
-    DELAYED = "delayed"
-    DOUBLED = "doubled"
-    REORDERED = "reordered"
-    CORRUPTED = "corrupted"
-    RESTARTED = "restarted"
-
-
-_WEIGHTS = (
-    (Fault.NONE, 60),
-    (Fault.DROPPED, 8),
-    (Fault.DELAYED, 8),
-    (Fault.DOUBLED, 8),
-    (Fault.REORDERED, 6),
-    (Fault.CORRUPTED, 8),
-    (Fault.RESTARTED, 2),
-)
+_WEIGHTS = {
+    Fault.DROPPED: 8,
+    Fault.DELAYED: 8,
+    Fault.DOUBLED: 8,
+    Fault.REORDERED: 6,
+    Fault.CORRUPTED: 8,
+    Fault.RESTARTED: 2,
+}
+"""Of a hundred answers so many have the fault."""
 
 
 _LAG = 4
@@ -42,11 +31,12 @@ class Sent:
     """What goes out instead of an answer.
 
     Attributes:
+        fault: What happened to the answer; None if nothing did.
         restarts: The gateway hangs up behind it, and forgets what it held.
     """
 
     pieces: tuple[bytes, ...]
-    fault: Fault
+    fault: Fault | None
     restarts: bool = False
 
 
@@ -57,18 +47,29 @@ class LineFaults:
     reordered one comes behind the next.
     """
 
-    def __init__(self, *path: int | str) -> None:
+    def __init__(self, *path: int | str, kinds: Collection[Fault] = LINE_FAULTS) -> None:
+        """Draw from a seed which answers have which of the `kinds`."""
         self.is_calm = False
+        self.seen: Counter[Fault] = Counter()
+        kinds = [fault for fault in _WEIGHTS if fault in kinds]
+        good = 100 - sum(_WEIGHTS[fault] for fault in kinds)
+        self._weights: list[tuple[Fault | None, int]] = [(None, good), *((fault, _WEIGHTS[fault]) for fault in kinds)]
         self._draw = Seeded(*path, "line faults")
         self._late: list[bytes] = []
         self._lag = 0
         self._behind: list[bytes] = []
 
+    def forget(self) -> None:
+        """Hold nothing back any more: what was held was for a connection that is gone."""
+        self._late, self._behind, self._lag = [], [], 0
+
     def send(self, answer: bytes) -> Sent:
         """What the line makes of an answer."""
-        fault = Fault.NONE if self.is_calm else self._draw.weighted(_WEIGHTS)
+        fault = None if self.is_calm else self._draw.weighted(self._weights)
+        if fault is not None:
+            self.seen[fault] += 1
         if fault is Fault.RESTARTED:
-            self._late, self._behind = [], []
+            self.forget()
             return Sent((), fault, restarts=True)
         behind, self._behind = self._behind, [answer] if fault is Fault.REORDERED else []
         if fault is Fault.DELAYED:
@@ -87,9 +88,9 @@ class LineFaults:
         due, self._late = self._late[:count], self._late[count:]
         return due
 
-    def _made_of(self, fault: Fault, answer: bytes) -> list[bytes]:
+    def _made_of(self, fault: Fault | None, answer: bytes) -> list[bytes]:
         match fault:
-            case Fault.NONE:
+            case None:
                 return [answer]
             case Fault.DOUBLED:
                 return [answer, answer]

@@ -1,5 +1,7 @@
 """A polled gateway: a pymodbus server whose units are virtual meters, computed as they are read."""
 
+import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
@@ -17,8 +19,9 @@ from infra.fleet.acrel import (
 )
 from infra.fleet.errors import FleetError
 from infra.fleet.fleet import Fleet
+from infra.fleet.gateways.bus import Places
+from infra.fleet.gateways.line_faults import LineFaults
 from infra.fleet.meter import Meter
-from infra.fleet.property import GatewayPlan
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +32,14 @@ _WRITE_MULTIPLE = 16
 class ModbusGateway:
     """Serves one gateway's meters on a port; unit = the meter's address."""
 
-    def __init__(self, plan: GatewayPlan, fleet: Fleet, *, host: str, port: int) -> None:
-        self.plan = plan
+    def __init__(
+        self, gateway: str, fleet: Fleet, meters: Sequence[Meter], faults: LineFaults, *, host: str, port: int
+    ) -> None:
+        self.gateway = gateway
         self._address = (host, port)
-        self._devices = [_absent()] + [_device(fleet, fleet.meters[spec.meter]) for spec in plan.meters]
+        places, units = Places(meters), sorted({int(meter.spec.address) for meter in meters})
+        self._devices = [_absent()] + [_device(fleet, places, unit) for unit in units]
+        self._faults = faults
         self._server: ModbusTcpServer | None = None
 
     async def start(self) -> None:
@@ -41,16 +48,32 @@ class ModbusGateway:
         Raises:
             FleetError: The port cannot be had.
         """
-        self._server = ModbusTcpServer(self._devices, address=self._address)
+        self._server = ModbusTcpServer(self._devices, address=self._address, trace_packet=self._send)
         try:
             await self._server.serve_forever(background=True)
         except RuntimeError as error:
-            raise FleetError(f"gateway {self.plan.gateway}: port {self._address[1]} cannot be had") from error
+            raise FleetError(f"gateway {self.gateway}: port {self._address[1]} cannot be had") from error
 
     async def stop(self) -> None:
         """Stop listening and close the connections."""
         if self._server is not None:
             await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it untyped
+
+    def _send(self, sending: bool, data: bytes) -> bytes:
+        """What goes over the line of what pymodbus gives; all that comes in passes."""
+        if not sending:
+            return data
+        sent = self._faults.send(data)
+        if sent.restarts:
+            asyncio.get_running_loop().call_soon(self._hang_up)
+        return b"".join(sent.pieces)
+
+    def _hang_up(self) -> None:
+        """Let all connections go, as a gateway does that starts anew."""
+        if self._server is not None:
+            for connection in list(self._server.active_connections.values()):
+                if connection.transport is not None:
+                    connection.transport.close()
 
 
 def _absent() -> SimDevice:
@@ -70,23 +93,24 @@ def _absent() -> SimDevice:
     return SimDevice(0, simdata=[everything], action=no_answer)
 
 
-def _device(fleet: Fleet, meter: Meter) -> SimDevice:
-    """Make a meter a pymodbus device: words exist up to 0061, and only the control words can be written."""
+def _device(fleet: Fleet, places: Places, unit: int) -> SimDevice:
+    """Make a unit a pymodbus device: words exist up to 0061, and only the control words can be written."""
     after = CONTROL_WORD + CONTROL_WORDS
     return SimDevice(
-        int(meter.spec.address),
+        unit,
         simdata=[
             SimData(0, count=CONTROL_WORD, datatype=DataType.REGISTERS, readonly=True),
             SimData(CONTROL_WORD, count=CONTROL_WORDS, datatype=DataType.REGISTERS),
             SimData(after, count=WORD_COUNT - after, datatype=DataType.REGISTERS, readonly=True),
         ],
-        action=partial(_access, fleet, meter),
+        action=partial(_access, fleet, places, unit),
     )
 
 
 async def _access(
     fleet: Fleet,
-    meter: Meter,
+    places: Places,
+    unit: int,
     function: int,
     start: int,
     address: int,
@@ -94,7 +118,10 @@ async def _access(
     registers: list[int],
     values: list[int] | list[bool] | None,
 ) -> ExcCodes | None:
-    """Serve one request of a meter: pymodbus sends what `registers` holds when this returns."""
+    """Serve one request of a unit: pymodbus sends what `registers` holds when this returns."""
+    meter = places.at(unit)
+    if meter is None:
+        return ExcCodes.GATEWAY_NO_RESPONSE
     if values is not None and function == _WRITE_MULTIPLE:
         try:
             control = control_after(meter.control, first=address, values=[int(value) for value in values])

@@ -1,0 +1,122 @@
+"""A property group by every protocol, with every fault: the ledger ends with what its meters counted, to the unit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.fleet.fault import LINE_FAULTS, Fault
+from infra.fleet.gateways.switchboard import Broker
+from infra.fleet.property import Link, PropertySize
+from infra.fleet.renting import tariff_of
+from infra.fleet.tariffs import TARIFF_FLAT
+from infra.ports import HOST
+from streams.core.localtime import format_time
+from streams.core.outcome import Flag
+from tests.integration.collector_lines import awaited
+from tests.integration.fleet_run import FleetRun, fleet_run
+from tests.integration.mosquitto import Mosquitto
+
+HOURS = 36
+STEP_MINUTES = 45
+LAST_ROUNDS = 40
+ROUNDS_A_RECHARGE = 8
+NANO_A_FEN = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    mosquitto = Mosquitto(tmp_path_factory.mktemp("mosquitto") / "own", is_open=True)
+    mosquitto.start()
+    yield Broker(HOST, mosquitto.port)
+    mosquitto.stop()
+
+
+def size_of(seed: int) -> PropertySize:
+    return PropertySize(
+        sites=2, gateways=14, meters=56, seed=seed, links=tuple(Link), faults=frozenset(Fault), hours=HOURS
+    )
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+@awaited
+async def test_the_ledger_ends_with_what_the_meters_counted(seed: int, tmp_path: Path, broker: Broker) -> None:
+    size = PropertySize(
+        sites=2, gateways=14, meters=56, seed=seed, links=tuple(Link), faults=frozenset(Fault), hours=HOURS
+    )
+    async with fleet_run(size, tmp_path, broker=broker) as run:
+        for number in range(HOURS * 60 // STEP_MINUTES):
+            await pass_time(run)
+            if number % ROUNDS_A_RECHARGE == 0:
+                recharge(run, number)
+        # Tenants draw nothing any more: what the meters have counted is to be paid, however often they are read.
+        run.board.calm()
+        for _ in range(LAST_ROUNDS):
+            if consumption(run) == counted(run) and unlike(run) == set():
+                break
+            await pass_time(run)
+        assert consumption(run) == counted(run)
+        assert unlike(run) == set()
+        assert spent_nano(run) == {account: price(run, account) for account in spent_nano(run)}
+        check_what_there_was(run)
+
+
+async def pass_time(run: FleetRun) -> None:
+    await run.turn_clock(STEP_MINUTES)
+    await run.take_registry()
+    await run.round()
+
+
+def recharge(run: FleetRun, number: int) -> None:
+    """Give those who owe something what lasts for a while."""
+    for name, site in run.sites.items():
+        for account, balance in site.ledger.balances().items():
+            if balance <= 0:
+                order = {"order": "recharge", "account": account, "order_id": f"R{number}-{account}", "amount": "40"}
+                run.order({**order, "at": format_time(run.clock.now_ms()), "site": name})
+
+
+def consumption(run: FleetRun) -> dict[str, int]:
+    """What the ledger charged, Wh or litres by meter."""
+    return {meter: site.consumption[meter] for site in run.sites.values() for meter in site.meters.values()}
+
+
+def counted(run: FleetRun) -> dict[str, int]:
+    """What went through the meters that were ever in use."""
+    now_ms = run.clock.now_ms()
+    return {meter: run.fleet.meters[meter].counted_wh(now_ms) for meter in consumption(run)}
+
+
+def unlike(run: FleetRun) -> set[str]:
+    """The meters whose supply is not as the ledger wants it, but for those that nobody can command."""
+    uploading = {spec.meter for plan in run.group.gateways if plan.link.uploads for spec in plan.meters}
+    there = run.fleet.there() - uploading
+    wanted = {meter: action == "cut" for site in run.sites.values() for meter, action in site.desired.items()}
+    return {meter for meter in there if run.fleet.meters[meter].control.is_open != wanted.get(meter, False)}
+
+
+def spent_nano(run: FleetRun) -> dict[str, int]:
+    """What accounts spent that pay one price at all times, nano-yuan."""
+    flat = {plan.account: plan.site for plan in run.group.accounts if plan.tariff is TARIFF_FLAT}
+    return {account: run.sites[site].spent[account] for account, site in flat.items()}
+
+
+def price(run: FleetRun, account: str) -> int:
+    """What an account's meters counted, priced, nano-yuan."""
+    now_ms, sum_nano = run.clock.now_ms(), 0
+    for spec in run.group.meters:
+        if spec.account == account:
+            fen = tariff_of(spec, TARIFF_FLAT).typical_fen
+            sum_nano += run.fleet.meters[spec.meter].counted_wh(now_ms) * fen * NANO_A_FEN // 1000
+    return sum_nano
+
+
+def check_what_there_was(run: FleetRun) -> None:
+    """Every kind of fault came, and the ledger met what it has rules for."""
+    assert LINE_FAULTS | {Fault.AWAY} <= run.board.seen()
+    assert any(spec.faults.clock_ppm for spec in run.group.meters)
+    assert {swap.meter for swap in run.group.swaps} <= set(run.fleet.meters) - run.fleet.there()
+    assert {swap.successor for swap in run.group.swaps} <= run.fleet.there()
+    flags = {flag for site in run.sites.values() for flag in site.flags}
+    assert {Flag.ROLLOVER, Flag.BACKWARDS, Flag.LATE, Flag.DUPLICATE} <= flags
+    assert {command.action for command in run.commands} == {"cut", "restore"}
