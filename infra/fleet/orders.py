@@ -133,5 +133,6 @@ def _local(at_ms: int) -> datetime:
 
 
 def _iso(at_ms: int) -> str:
-    # To the millisecond: a reading a moment before a meter was taken off is of that meter.
-    return _local(at_ms).replace(microsecond=at_ms % 1000 * 1000).isoformat()
+    # To the millisecond where it is not a whole second: a reading a moment before belongs to the meter of before.
+    local = _local(at_ms).replace(microsecond=at_ms % 1000 * 1000)
+    return local.isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds")

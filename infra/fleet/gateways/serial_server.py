@@ -15,6 +15,7 @@ class SerialServer:
         self._wire = wire
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._line = asyncio.Lock()
 
     async def start(self) -> None:
@@ -29,11 +30,20 @@ class SerialServer:
             raise FleetError(f"gateway {self.gateway}: port {self._port} cannot be had") from error
 
     async def stop(self) -> None:
-        """Stop listening. Connections end with the loop."""
+        """Stop listening, and hang up."""
         if self._server is not None:
             self._server.close()
+        for writer in self._serving.values():
+            writer.close()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with self._line:
-            with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-                await self._wire.hand_through(reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = writer
+        try:
+            async with self._line:
+                with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+                    await self._wire.hand_through(reader, writer)
+        finally:
+            del self._serving[task]
