@@ -15,9 +15,13 @@ class ClockWatch:
 
     It only warns: a stamp is known when its record is in the topic, and without new records nobody would see that the
     clock was set right. What is more than an hour ahead the ledger sets aside.
+
+    Attributes:
+        is_apart: Whether they were at the last stamp.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.is_apart = False
         self._clock = clock
         self._told_ms: int | None = None
 
@@ -27,7 +31,8 @@ class ClockWatch:
         A topic that keeps the sender's stamps brings this machine's own time, which tells nothing and warns of nothing.
         """
         now_ms = self._clock.now_ms()
-        if abs(now_ms - stamped_ms) <= APART_MS:
+        self.is_apart = abs(now_ms - stamped_ms) > APART_MS
+        if not self.is_apart:
             return
         if self._told_ms is None or abs(stamped_ms - self._told_ms) >= _SILENCE_MS:
             self._told_ms = stamped_ms

@@ -5,7 +5,6 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -14,11 +13,13 @@ from collectors.clock_watch import ClockWatch
 from collectors.command_check import CommandCheck
 from collectors.command_feed import CommandFeed
 from collectors.command_reports import CommandReporter
+from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
 from collectors.gateways.report import Outcome
-from collectors.gateways.session import METER_ZONE, GatewaySession, Pace
+from collectors.gateways.session import GatewaySession, Pace
+from collectors.gateways.zone import local_time
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry
 from collectors.registry_watch import RegistryWatch
@@ -66,6 +67,7 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
         loop.add_signal_handler(number, stop.set)
     bootstrap = kafka_bootstrap(settings)
     book = CommandBook(settings.data_dir / "collector" / "commands.sqlite")
+    clocks = ClockBook(settings.data_dir / CLOCKS_FILE)
     book.adopt({meter.meter: plan.site for plan in registry.gateways for meter in plan.meters})
     clock = load_clock(settings.data_dir)
     # Where no virtual clock was started the time is real, whatever speed one would have had.
@@ -82,12 +84,18 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
 
     def open_session(plan: GatewayPlan, line: Line) -> GatewaySession:
         return GatewaySession(
-            plan, line, clock=clock, pace=pace, book=book, publish=publisher.publish, report=reporter.report
+            plan,
+            line,
+            clock=clock,
+            pace=pace,
+            book=book,
+            clocks=clocks,
+            may_set_clocks=lambda: settings.set_clocks and not (watch is not None and watch.is_apart),
+            publish=publisher.publish,
+            report=reporter.report,
         )
 
-    listener = DialInListener(
-        {}, local_time=lambda: encode_time(datetime.fromtimestamp(clock.now_ms() // 1000, METER_ZONE))
-    )
+    listener = DialInListener({}, local_time=lambda: encode_time(local_time(clock.now_ms())))
     sessions = Sessions(open_session, listener, report=reporter.report)
 
     def order(command: Command) -> None:
@@ -118,6 +126,7 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
     await listener.stop()
     await publisher.close()
     book.close()
+    clocks.close()
     if failed is not None:
         raise failed
 

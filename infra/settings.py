@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     partitions: Annotated[int, Field(ge=1, le=1024, description="Of each topic keyed by site")] = 12
     replication: Annotated[int, Field(ge=1, le=9, description="Copies of each topic's records")] = 1
     workers: Annotated[int, Field(ge=1, le=256, description="Ledger processes")] = 1
+    set_clocks: Annotated[bool, Field(description="Set the clocks of meters that are off by 10 s to 5 minutes")] = True
     fleet: Annotated[bool, Field(description="Run the virtual property group; off to collect from your own")] = True
     speed: Annotated[int, Field(ge=1, le=86_400, description="Virtual seconds in a real one")] = 60
     poll_interval_s: Annotated[int, Field(ge=1, description="Virtual seconds between two rounds")] = 300

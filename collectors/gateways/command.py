@@ -47,11 +47,14 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     signature: str = ""
 
     @property
+    def subject(self) -> str:
+        """What it changes: `supply`, or what its action names."""
+        return "supply" if self.action in _OF_SUPPLY else self.action
+
+    @property
     def place(self) -> tuple[str, str, str, str]:
-        """What it changes: supply, or what else, and where. A meter that was replaced and its successor are at one
-        place."""
-        what = "supply" if self.action in _OF_SUPPLY else self.action
-        return self.site, self.gateway, self.address or self.meter, what
+        """What it changes, and where. A meter that was replaced and its successor are at one place."""
+        return self.site, self.gateway, self.address or self.meter, self.subject
 
     def overtakes(self, earlier: "Command") -> bool:
         """Whether this one, which came after `earlier` for the same place, takes that one's place.

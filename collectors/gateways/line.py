@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from collectors.registry import MeterOnLine
-from collectors.wire.template import AnyItem, RelayItem
+from collectors.wire.template import AnyItem, ClockItem, RelayItem
 
 
 class Item(StrEnum):
@@ -27,10 +27,11 @@ class Item(StrEnum):
 
 
 class Action(StrEnum):
-    """What a command does to supply."""
+    """What a command has a meter do."""
 
     CUT = "cut"
     RESTORE = "restore"
+    SYNC_TIME = "sync_time"
 
 
 class LineError(Exception):
@@ -73,6 +74,22 @@ def item_of(meter: MeterOnLine, item: Item) -> AnyItem:
     return found
 
 
+def clock_of(meter: MeterOnLine) -> ClockItem:
+    """Where a meter's clock is read.
+
+    Raises:
+        Refused: Its template does not say.
+    """
+    if meter.template.clock is None:
+        raise no_clock(meter)
+    return meter.template.clock
+
+
+def no_clock(meter: MeterOnLine) -> Refused:
+    """Of a meter whose clock nobody reads or sets."""
+    return Refused(f"a meter of template {meter.template.name} has no clock that is read")
+
+
 def relay_of(meter: MeterOnLine) -> RelayItem:
     """A meter's relay or valve.
 
@@ -107,6 +124,27 @@ class Line(Protocol):
             LineAway: Nothing was sent, and `claim` not asked.
             Withdrawn: Nothing was sent: `claim` said no.
             LineError: It was sent, but not accepted as far as known.
+        """
+        ...
+
+    async def ask_clock(self, meter: MeterOnLine) -> tuple[bytes, ...]:
+        """The answers that tell what a meter's clock shows (`collectors.wire.clock.read_clock`).
+
+        Raises:
+            LineError: There is one missing, or the meter has no clock that is read.
+        """
+        ...
+
+    async def set_clock(
+        self, meter: MeterOnLine, now: Callable[[], datetime], *, claim: Callable[[], bool] | None = None
+    ) -> bytes:
+        """Have a meter's clock set, on DL/T645 those of all meters of the bus; the bytes by which it accepts, if any.
+
+        Args:
+            now: The local time, asked once the line is free.
+            claim: As in `command`.
+        Raises:
+            LineError: As in `command`; also where nothing sets such a clock.
         """
         ...
 

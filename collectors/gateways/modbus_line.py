@@ -18,6 +18,7 @@ from collectors.gateways.line import (
     Refused,
     Withdrawn,
     item_of,
+    no_clock,
     notice_death,
     relay_of,
 )
@@ -60,6 +61,16 @@ class ModbusLine:
             number = self._next()
             request = modbus.encode_write(number, meter.address, start=relay.start, values=values)
             return await self._exchange(request, number, meter.address, modbus.WRITE_MULTIPLE, claim)
+
+    async def ask_clock(self, meter: MeterOnLine) -> tuple[bytes, ...]:
+        """See `Line.ask_clock`: where Modbus meters have their clocks is not public."""
+        raise no_clock(meter)
+
+    async def set_clock(
+        self, meter: MeterOnLine, now: Callable[[], datetime], *, claim: Callable[[], bool] | None = None
+    ) -> bytes:
+        """See `Line.set_clock`."""
+        raise no_clock(meter)
 
     async def close(self) -> None:
         """See `Line.close`."""

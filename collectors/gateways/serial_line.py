@@ -16,6 +16,10 @@ _LAST_TURNS = 3
 """Turns of the loop in which what has come is still read: a loop that is late itself must not blame the meter."""
 
 
+_BROADCAST_S = 0.1
+"""A broadcast of the time takes so long at 2,400 bit/s, 18 bytes of 11 bits and what wakes the bus."""
+
+
 class Envelope(Protocol):
     """What a gateway puts around the bytes of its bus."""
 
@@ -61,7 +65,7 @@ class SerialLine:
         """See `Line.ask`."""
         dialect = self._dialects[meter.template.protocol]
         async with self._turn:
-            return await self._clear_and_exchange(meter, lambda: dialect.read(meter, item))
+            return await self._clear_and_exchange(meter, dialect.read(meter, item))
 
     async def command(
         self, meter: MeterOnLine, action: Action, *, deadline: datetime, claim: Callable[[], bool]
@@ -69,7 +73,21 @@ class SerialLine:
         """See `Line.command`."""
         dialect = self._dialects[meter.template.protocol]
         async with self._turn:
-            return await self._clear_and_exchange(meter, lambda: dialect.command(meter, action, deadline), claim)
+            return await self._clear_and_exchange(meter, dialect.command(meter, action, deadline), claim)
+
+    async def ask_clock(self, meter: MeterOnLine) -> tuple[bytes, ...]:
+        """See `Line.ask_clock`."""
+        dialect = self._dialects[meter.template.protocol]
+        async with self._turn:
+            return tuple([await self._clear_and_exchange(meter, asking) for asking in dialect.clock(meter)])
+
+    async def set_clock(
+        self, meter: MeterOnLine, now: Callable[[], datetime], *, claim: Callable[[], bool] | None = None
+    ) -> bytes:
+        """See `Line.set_clock`."""
+        dialect = self._dialects[meter.template.protocol]
+        async with self._turn:
+            return await self._clear_and_exchange(meter, dialect.set_clock(meter, now()), claim)
 
     async def close(self) -> None:
         """See `Line.close`."""
@@ -130,15 +148,14 @@ class SerialLine:
             return
         asking, answer = self._waiting
         for frame in asking.cutter.feed(heard):
-            if not answer.done() and asking.answers(frame):
+            if asking.answers is not None and not answer.done() and asking.answers(frame):
                 answer.set_result(frame)
 
     async def _clear_and_exchange(
-        self, meter: MeterOnLine, make: Callable[[], Asking], claim: Callable[[], bool] | None = None
+        self, meter: MeterOnLine, asking: Asking, claim: Callable[[], bool] | None = None
     ) -> bytes:
         """Exchange a request, behind a fence where an earlier answer could pass for its own."""
         dialect, loop = self._dialects[meter.template.protocol], asyncio.get_running_loop()
-        asking = make()
         fence = dialect.fence(meter, loop.time())
         try:
             if fence is not None:
@@ -164,6 +181,11 @@ class SerialLine:
         writer = await self._connection()
         if claim is not None and not claim():
             raise Withdrawn("given up before it was sent")
+        if asking.answers is None:
+            writer.write(self._envelope.wrap(asking.request))
+            # Nobody answers, and nobody may speak before all have heard it.
+            await asyncio.sleep(_BROADCAST_S)
+            return b""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
         self._waiting = asking, answer

@@ -4,25 +4,27 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Protocol
 
 import structlog
 
+from collectors.gateways.clock_book import ClockBook
+from collectors.gateways.clock_care import TOLERATED_MS, ClockCare
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.gathering import Gathering
 from collectors.gateways.line import Action, Item, Line, LineAway, LineError, NoAnswer, Refused, Withdrawn
 from collectors.gateways.report import Outcome, ReportCommand, report_nothing
-from collectors.gateways.unsupported import why_unsupported
+from collectors.gateways.unsupported import why_lacking, why_unsupported
 from collectors.gateways.untold import Untold
 from collectors.gateways.waiting import Waiting, WaitingCommands
+from collectors.gateways.zone import local_time
 from collectors.registry import GatewayPlan, MeterOnLine
+from collectors.wire.clock import read_clock
+from collectors.wire.errors import FrameError
 from collectors.wire.round import Round
 
 log = structlog.get_logger(__name__)
 
-METER_ZONE = timezone(timedelta(hours=8))
-"""The clocks of meters, by which DL/T645 deadlines are meant."""
 _CARRIED_OUT = frozenset(action.value for action in Action)
 _NEEDED = frozenset({Item.ENERGY, Item.RELAY})
 """What every meter answers whose template has it; one that does not is silent."""
@@ -80,6 +82,8 @@ class GatewaySession:
         clock: Clock,
         pace: Pace,
         book: CommandBook,
+        clocks: ClockBook,
+        may_set_clocks: Callable[[], bool] = lambda: True,
         publish: Callable[[Round], Awaitable[None]],
         report: ReportCommand = report_nothing,
     ) -> None:
@@ -88,6 +92,10 @@ class GatewaySession:
         self._clock = clock
         self._pace = pace
         self._book = book
+        self._clocks = ClockCare(plan, clocks)
+        self._may_set_clocks = may_set_clocks
+        self._in_turn: list[MeterOnLine] = []
+        """The meters that were asked in this round for what is asked seldom, their clocks among it."""
         self._publish = publish
         self._meters = {meter.meter: meter for meter in plan.meters}
         self._report = report
@@ -136,7 +144,9 @@ class GatewaySession:
         meters = [meter for meter in self.plan.meters if meter.meter not in self._silent] + silent
         self._gathering = Gathering(self.plan)
         try:
+            self._in_turn.clear()
             await self._gather(meters, self._gathering, events=True)
+            await self._tend_clocks()
             return self._gathering.take(self._clock.now_ms())
         finally:
             self._gathering = None
@@ -156,8 +166,8 @@ class GatewaySession:
         silent = 0
         for meter in meters:
             heard = _Heard()
+            in_turn = events and (self._rounds + meter.address) % self._pace.events_every == 0
             try:
-                in_turn = events and (self._rounds + meter.address) % self._pace.events_every == 0
                 await self._hear(meter, heard, into, in_turn=in_turn)
             except LineAway:
                 break
@@ -168,6 +178,8 @@ class GatewaySession:
             if heard.frames:
                 silent = 0
                 into.add(meter, heard.read_at, heard.frames)
+                if in_turn:
+                    await self._try_clock(meter)
             if silent >= self._pace.silent_meters:
                 log.warning("gateway silent", gateway=self.plan.gateway, after=meter.meter)
                 break
@@ -209,6 +221,58 @@ class GatewaySession:
             # All items of a meter are of one moment, that of its register.
             heard.read_at = heard.read_at or self._clock.now_ms()
             heard.frames += [(Item(name), answer) for name in items]
+
+    async def _try_clock(self, meter: MeterOnLine) -> None:
+        """Read a meter's clock, if it has one that is read; a meter that does not tell it is read all the same."""
+        if meter.template.clock is None:
+            return
+        try:
+            await self._measure_clock(meter)
+        except LineError as error:
+            log.debug("clock not told", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
+
+    async def _measure_clock(self, meter: MeterOnLine) -> int | None:
+        """Read a meter's clock; how far it is ahead, ms, None where it shows no time.
+
+        Raises:
+            LineError: It does not tell, or not in good frames.
+        """
+        before_ms = self._clock.now_ms()
+        answers = await self._line.ask_clock(meter)
+        after_ms = self._clock.now_ms()
+        try:
+            shown = read_clock(answers, meter.template, meter.address)
+        except FrameError as error:
+            raise Refused(f"its clock cannot be read: {error}") from error
+        self._in_turn.append(meter)
+        drift_ms = self._clocks.note(meter, shown, at_ms=(before_ms + after_ms) // 2)
+        if drift_ms is None or abs(drift_ms) > TOLERATED_MS:
+            log.info("clock is off", gateway=self.plan.gateway, meter=meter.meter, drift_ms=drift_ms)
+        return drift_ms
+
+    async def _tend_clocks(self) -> None:
+        """Set the clocks that were found to be off in this round, as far as they may be."""
+        self._clocks.keep()
+        due = self._clocks.to_set(self._in_turn, self._clock.now_ms()) if self._may_set_clocks() else []
+        for meter in due:
+            try:
+                # One broadcast sets all of them.
+                if self._clocks.to_set([meter], self._clock.now_ms()):
+                    await self._set_clock(meter)
+            except LineError as error:
+                log.info("clock not set", gateway=self.plan.gateway, meter=meter.meter, error=str(error))
+
+    async def _set_clock(self, meter: MeterOnLine, claim: Callable[[], bool] | None = None) -> bytes:
+        """Set a meter's clock; where that is by a broadcast, all clocks of the line are set by it and count as set.
+
+        Raises:
+            LineError: As `Line.set_clock`.
+        """
+        answer = await self._line.set_clock(meter, lambda: local_time(self._clock.now_ms()), claim=claim)
+        log.info("clock set", gateway=self.plan.gateway, meter=meter.meter)
+        heard = [each for each in self.plan.meters if each.template.clock is not None] if not answer else [meter]
+        self._clocks.note_set(heard, self._clock.now_ms())
+        return answer
 
     async def _ask(self, meter: MeterOnLine, item: Item, into: Gathering, *, needed: bool) -> bytes:
         """An answer's bytes, asked for again where the line was to blame.
@@ -281,10 +345,10 @@ class GatewaySession:
             log.warning("command expired", **told)
             self._report(command, Outcome.EXPIRED, f"nothing was sent by {command.expires_at}", b"")
             return True
-        if meter.template.relay is None:
-            log.warning("command for a meter without a relay", **told)
-            detail = f"a meter of template {meter.template.name} has no relay"
-            self._report(command, Outcome.UNSUPPORTED, detail, b"")
+        lacking = why_lacking(command, meter)
+        if lacking:
+            log.warning("command for a meter that cannot", why=lacking, **told)
+            self._report(command, Outcome.UNSUPPORTED, lacking, b"")
             return True
         if not await self._reachable(meter):
             return False
@@ -296,8 +360,7 @@ class GatewaySession:
             return in_time and self._waiting.holds(waiting) and self._book.claim(command)
 
         try:
-            deadline = datetime.fromtimestamp(command.expires_ms // 1000, UTC).astimezone(METER_ZONE)
-            answer = await self._line.command(meter, Action(command.action), deadline=deadline, claim=claim)
+            answer = await self._send(command, meter, claim)
             log.info("command accepted", **told)
             self._report(command, Outcome.ACCEPTED, "", answer)
         except LineAway as error:
@@ -317,6 +380,25 @@ class GatewaySession:
         await self._read_after_command(meter)
         return True
 
+    async def _send(self, command: Command, meter: MeterOnLine, claim: Callable[[], bool]) -> bytes:
+        """Have the line carry a command out; the bytes by which the meter accepts.
+
+        Raises:
+            LineError: As `Line.command`.
+        """
+        action = Action(command.action)
+        if action is not Action.SYNC_TIME:
+            deadline = local_time(command.expires_ms)
+            return await self._line.command(meter, action, deadline=deadline, claim=claim)
+        answer = await self._set_clock(meter, claim)
+        # Nobody answers a broadcast, and a meter may take one a day alone: what its clock shows now is the answer.
+        drift_ms = await self._measure_clock(meter)
+        self._clocks.keep()
+        if drift_ms is None or abs(drift_ms) > TOLERATED_MS:
+            told = "shows no time" if drift_ms is None else f"is {drift_ms / 1000:+.0f} s off"
+            raise Refused(f"its clock {told} after it was set")
+        return answer
+
     async def _read_after_command(self, meter: MeterOnLine) -> None:
         """Read a meter again and hand that out at once.
 
@@ -332,7 +414,7 @@ class GatewaySession:
     async def _reachable(self, meter: MeterOnLine) -> bool:
         """Whether a meter can be commanded now: a command is claimed only when somebody is there to take it."""
         try:
-            await self._line.ask(meter, Item.RELAY)
+            await self._line.ask(meter, Item.ENERGY if meter.template.relay is None else Item.RELAY)
         except Refused:
             # It answers; that it does not tell its relay is no reason not to command it.
             pass

@@ -3,6 +3,8 @@
 from typing import Final
 
 from collectors.gateways.command import Command
+from collectors.gateways.line import Action
+from collectors.registry import MeterOnLine
 from collectors.wire.template import Protocol
 from collectors.wire.templates import TEMPLATES
 
@@ -11,6 +13,19 @@ _NO_RECHARGE: Final[dict[Protocol, str]] = {
     "modbus": "its maker encrypts recharges in a way that is not public",
     "cjt188": "how its purchase is laid out is not public",
 }
+
+
+def why_lacking(command: Command, meter: MeterOnLine) -> str:
+    """What a meter's kind lacks for an action that lines carry out; empty where it lacks nothing."""
+    template = meter.template
+    if command.action != Action.SYNC_TIME:
+        return "" if template.relay is not None else f"a meter of template {template.name} has no relay"
+    clock = template.clock
+    if clock is None:
+        return f"a meter of template {template.name} has no clock that is read"
+    if template.protocol == "cjt188" and not clock.command:
+        return f"template {template.name} does not say how a clock is set"
+    return ""
 
 
 def why_unsupported(command: Command) -> str:

@@ -95,8 +95,15 @@ def encode_valve(
     swapped: bool = False,
 ) -> bytes:
     """A valve command; `state` is 55 to open, 99 to close, with makers that keep to the standard."""
+    return encode_write(meter_type, address, ser, bytes([state]), control=control, di=di, swapped=swapped)
+
+
+def encode_write(
+    meter_type: int, address: str, ser: int, body: bytes, *, control: int, di: int, swapped: bool = False
+) -> bytes:
+    """A request to write what an identifier names."""
     return encode_frame(
-        meter_type, address, control, di.to_bytes(2, "little" if swapped else "big") + bytes([ser, state])
+        meter_type, address, control, di.to_bytes(2, "little" if swapped else "big") + bytes([ser]) + body
     )
 
 

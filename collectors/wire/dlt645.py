@@ -100,6 +100,15 @@ def encode_relay(address: str, command: int, *, deadline: datetime, password: by
     return encode_frame(address, RELAY, password + operator + bytes([command, 0]) + bytes(map(to_bcd, moments)))
 
 
+def encode_time(local: bytes) -> bytes:
+    """The broadcast that sets the clocks of all meters that hear it: they answer nothing.
+
+    Args:
+        local: `ss mm hh DD MM YY` (`collectors.wire.clock.dlt645_clock`).
+    """
+    return encode_frame(BROADCAST, BROADCAST_TIME, local)
+
+
 def decode_frame(frame: bytes) -> Dlt645Frame:
     """Take one whole frame apart, from its first 68 to its 16.
 

@@ -122,6 +122,24 @@ class StatusItem:
     length: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ClockItem:
+    """Where a meter's clock is read, and how it is set; no item of a round, since it says nothing of consumption.
+
+    On DL/T645 `start` is the identifier of the time of day and `date` that of the date; all meters of the bus are set
+    at once by the broadcast of control 08. On CJ/T188 the answer to `start`, of `length` data bytes, has seven bytes of
+    time from byte `at` on behind identifier and SER; a time laid out likewise is written by `control` to identifier
+    `command`, where there is one.
+    """
+
+    start: int
+    date: int = 0
+    at: int = 0
+    length: int = 0
+    control: int = 0
+    command: int = 0
+
+
 AnyItem = RegisterItem | BandsItem | RelayItem | StatusItem
 
 
@@ -135,6 +153,7 @@ class Template:
         bands: None where it has no registers by tariff, or they are not to be read.
         status: None where no bits of it are known.
         cover_opened, terminal_cover_opened, magnetic_field: None where it does not count them.
+        clock: None where the meter's clock is not to be read.
         relay: None where the meter has neither relay nor valve: its supply is unknown and nothing commands it.
         meter_type: CJ/T188's byte T in requests.
         low_byte_first: Whether requests of CJ/T188 send the low byte of an identifier first; answers may do either.
@@ -155,6 +174,7 @@ class Template:
     cover_opened: RegisterItem | None = None
     terminal_cover_opened: RegisterItem | None = None
     magnetic_field: RegisterItem | None = None
+    clock: ClockItem | None = None
 
     def requests(self, *, with_events: bool = True) -> list[tuple[str, ...]]:
         """What a meter is asked in a round: for each request the names of the items that its answer serves.

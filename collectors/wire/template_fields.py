@@ -172,6 +172,7 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
         _IN_BYTES,
         status={"start": _IDENTIFIER, "words": _STATUS_WORDS, "bits": _BITS},
         bands={"start": _IDENTIFIER, "words": Field(_number(1, 8 * (BANDS_MAX + 1))), **_BANDS},
+        clock={"start": _IDENTIFIER, "date": _IDENTIFIER},
         relay={
             "start": _IDENTIFIER,
             "words": Field(_number(1, 8)),
@@ -188,6 +189,11 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
         energy={**_VALUE_IN_ANSWER, "units": Field(_units)},
         status={**_IN_ANSWER, "words": _STATUS_WORDS, "bits": _BITS},
         bands={**_IN_ANSWER, "words": Field(_number(1, _CJT188_LENGTH_MAX)), **_BANDS},
+        clock={
+            **_IN_ANSWER,
+            "control": Field(_number(0, 0x3F), needed=False),
+            "command": Field(_number(1, 0xFFFF), needed=False),
+        },
         relay={
             **_IN_ANSWER,
             "words": Field(_number(1, 4)),

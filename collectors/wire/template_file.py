@@ -11,6 +11,7 @@ from collectors.wire.template import (
     PROTOCOLS,
     AnyItem,
     BandsItem,
+    ClockItem,
     Protocol,
     RegisterItem,
     RelayItem,
@@ -20,8 +21,14 @@ from collectors.wire.template import (
 from collectors.wire.template_fields import FIELDS, TOP, Field, Wrong
 from collectors.wire.template_fit import misfits
 
-_KINDS: Final[dict[str, type[AnyItem]]] = {"bands": BandsItem, "relay": RelayItem, "status": StatusItem}
-"""By name, what an item is that is not one number."""
+_KINDS: Final[dict[str, type[AnyItem | ClockItem]]] = {
+    "bands": BandsItem,
+    "relay": RelayItem,
+    "status": StatusItem,
+    "clock": ClockItem,
+}
+"""By name, what a section is that is not one number."""
+_SECTIONS: Final = (*ITEMS, "clock")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,9 +97,12 @@ class _Reading:
         values = self._section("", found, {**TOP, **sections[""]})
         values.pop("protocol", None)
         given: dict[str, dict[str, Any]] = {}
-        for name in ITEMS:
+        for name in _SECTIONS:
             section = found.get(name)
-            if isinstance(section, dict):
+            if name not in sections:
+                if section is not None:
+                    self._fault(name, f"is not known of {protocol}")
+            elif isinstance(section, dict):
                 given[name] = self._section(f"{name}.", section, sections[name])
             elif section is not None or name == "energy":
                 self._fault(name, "is missing" if section is None else "is no table")
@@ -107,7 +117,7 @@ class _Reading:
         values: dict[str, Any] = {}
         for key, value in given.items():
             if key not in fields:
-                if path or key not in ITEMS:
+                if path or key not in _SECTIONS:
                     self._fault(path + key, "is not known here")
                 continue
             try:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from collectors.wire.binary_fraction import HIGHEST
-from collectors.wire.template import AnyItem, BandsItem, Protocol, RegisterItem, RelayItem, StatusItem
+from collectors.wire.clock import CJT188_SIZE
+from collectors.wire.template import AnyItem, BandsItem, ClockItem, Protocol, RegisterItem, RelayItem, StatusItem
 from collectors.wire.template_fields import INT64_MAX
 from streams.core.told import BANDS_MAX
 
@@ -11,7 +12,7 @@ _SIZE_MAX = {"modbus": 4, "dlt645-2007": 8, "cjt188": 7}
 """Words or bytes of one number."""
 
 
-def misfits(protocol: Protocol, items: Mapping[str, AnyItem]) -> Iterator[tuple[str, str]]:
+def misfits(protocol: Protocol, items: Mapping[str, AnyItem | ClockItem]) -> Iterator[tuple[str, str]]:
     """Fields that are good by themselves but do not fit each other, and why."""
     for name, item in items.items():
         match item:
@@ -23,6 +24,8 @@ def misfits(protocol: Protocol, items: Mapping[str, AnyItem]) -> Iterator[tuple[
                 yield from _of_relay(protocol, item)
             case StatusItem():
                 yield from _of_status(protocol, name, item)
+            case ClockItem():
+                yield from _of_clock(protocol, item)
     if "overdraft" in items and "remaining" not in items:
         yield "overdraft", "says nothing without [remaining], of which it is taken"
     status = items.get("status")
@@ -62,6 +65,15 @@ def _of_status(protocol: Protocol, name: str, item: StatusItem) -> Iterator[tupl
             yield f"{name}.bits.{condition}", f"has {max(bits)}, which is not within {size} bits"
     if protocol == "cjt188" and item.at + item.words > item.length - 3:
         yield f"{name}.at", "with words ends behind the answer of `length`"
+
+
+def _of_clock(protocol: Protocol, clock: ClockItem) -> Iterator[tuple[str, str]]:
+    if protocol == "dlt645-2007" and clock.start == clock.date:
+        yield "clock.date", "is the same as `start`, the time of day"
+    if protocol == "cjt188" and clock.at + CJT188_SIZE > clock.length - 3:
+        yield "clock.at", f"with the {CJT188_SIZE} bytes of a clock ends behind the answer of `length`"
+    if protocol == "cjt188" and bool(clock.command) != bool(clock.control):
+        yield "clock.command", "goes with `control`: both, or the clock is not set"
 
 
 def _scale(item: RegisterItem) -> int:

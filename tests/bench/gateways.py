@@ -8,6 +8,7 @@ counted by itself. (No consumption is lost with it: the next reading brings it.)
 
 import asyncio
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -217,10 +218,26 @@ def _running(gateways: int, meters: int, interval_s: int) -> Iterator[tuple[Sett
             running.append(start_part(settings, "collector"))
             record = read_record(settings, "collector")
             assert record is not None
+            _pin(running[-1].pid, running[0].pid)
             yield settings, psutil.Process(running[-1].pid), record.ports["dial_in"]
         finally:
             for process in reversed(running):
                 stop_part(process)
+
+
+def _pin(collector: int, kafka: int) -> None:
+    """Give the collector a core of its own, and the gateways and Kafka the others, where there are several."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        _set_affinity(collector, {cores[-1]})
+        _set_affinity(kafka, set(cores[:-1]))
+        _set_affinity(os.getpid(), set(cores[:-1]))
+
+
+def _set_affinity(pid: int, cores: set[int]) -> None:
+    """Of all threads of a process: each has its own."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, cores)
 
 
 def _registry(gateways: int, meters: int) -> dict[str, object]:

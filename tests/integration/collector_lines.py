@@ -13,6 +13,7 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from collectors.gateways.clock_book import ClockBook
 from collectors.gateways.command import CommandBook
 from collectors.gateways.line import Line
 from collectors.gateways.session import GatewaySession, Pace
@@ -285,7 +286,7 @@ async def driven(
         reported: Gets the reports of commands instead of `Driven.reports`.
     """
     published, clock = Published(), clock or SetClock()
-    book = CommandBook(folder / "commands.sqlite")
+    book, clocks = CommandBook(folder / "commands.sqlite"), ClockBook(folder / "clocks.sqlite")
     reports: list[tuple[int, str]] = []
     note = reported or reports.append
     session = GatewaySession(
@@ -294,6 +295,7 @@ async def driven(
         clock=clock,
         pace=pace,
         book=book,
+        clocks=clocks,
         publish=published.publish,
         report=lambda command, outcome, *_: note((command.sequence, outcome)),
     )
@@ -307,6 +309,7 @@ async def driven(
             await task
         await line.close()
         book.close()
+        clocks.close()
 
 
 def frames_of(taken: Round, item: str) -> dict[int, bytes]:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook
 from collectors.gateways.command import Command, CommandBook, read_command
 from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
@@ -185,9 +186,12 @@ class FleetRun:
     async def collecting(self, folder: Path) -> AsyncIterator[None]:
         """The collector's parts run, and call and are called."""
         book = CommandBook(folder / "collector" / "commands.sqlite")
+        clocks = ClockBook(folder / CLOCKS_FILE)
 
         def open_session(plan: GatewayPlan, line: Line) -> GatewaySession:
-            session = GatewaySession(plan, line, clock=self.clock, pace=SELDOM, book=book, publish=self.publish)
+            session = GatewaySession(
+                plan, line, clock=self.clock, pace=SELDOM, book=book, clocks=clocks, publish=self.publish
+            )
             self._sessions[plan.gateway] = session
             return session
 
@@ -215,6 +219,7 @@ class FleetRun:
             await sessions.close()
             await listener.stop()
             book.close()
+            clocks.close()
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from collectors.gateways.clock_book import ClockBook
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
@@ -75,6 +76,7 @@ async def collecting(folder: Path, *gateways: Mapping[str, Any]) -> AsyncIterato
     path = folder / REGISTRY_FILE
     write(path, *gateways)
     published, reports, book = Published(), asyncio.Queue[tuple[int, str]](), CommandBook(folder / "commands.sqlite")
+    clocks = ClockBook(folder / "clocks.sqlite")
 
     def report(command: Command, outcome: str, *_: object) -> None:
         reports.put_nowait((command.sequence, outcome))
@@ -82,7 +84,14 @@ async def collecting(folder: Path, *gateways: Mapping[str, Any]) -> AsyncIterato
     def open_session(plan: GatewayPlan, line: Line) -> GatewaySession:
         pace = Pace(interval_s=0.05, retry_s=0.01)
         return GatewaySession(
-            plan, line, clock=SetClock(), pace=pace, book=book, publish=published.publish, report=report
+            plan,
+            line,
+            clock=SetClock(),
+            pace=pace,
+            book=book,
+            clocks=clocks,
+            publish=published.publish,
+            report=report,
         )
 
     listener = DialInListener({})
@@ -101,6 +110,7 @@ async def collecting(folder: Path, *gateways: Mapping[str, Any]) -> AsyncIterato
         await sessions.close()
         await listener.stop()
         book.close()
+        clocks.close()
 
 
 def command(gateway: str, address: int, sequence: int, action: str = "cut") -> Command:

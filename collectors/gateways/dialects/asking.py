@@ -23,13 +23,13 @@ class Asking:
 
     Attributes:
         cutter: A new one: half a frame of a meter that fell silent must not swallow the next answer.
-        answers: Whether a frame is the answer; never raises.
+        answers: Whether a frame is the answer; never raises. None where nobody answers.
         refusal: What an answer says where the meter will not; None where it does what it is asked.
     """
 
     request: bytes
     cutter: Cutter
-    answers: Callable[[bytes], bool]
+    answers: Callable[[bytes], bool] | None
     refusal: Callable[[bytes], str | None]
 
 
@@ -42,6 +42,22 @@ class Dialect(Protocol):
 
     def command(self, meter: MeterOnLine, action: Action, deadline: datetime) -> Asking:
         """A command; only for meters with a relay."""
+        ...
+
+    def clock(self, meter: MeterOnLine) -> tuple[Asking, ...]:
+        """The requests whose answers `collectors.wire.clock.read_clock` takes.
+
+        Raises:
+            Refused: The meter's template, or the protocol, knows of no clock.
+        """
+        ...
+
+    def set_clock(self, meter: MeterOnLine, local: datetime) -> Asking:
+        """What sets a meter's clock to a local time.
+
+        Raises:
+            Refused: Nothing does.
+        """
         ...
 
     def fence(self, meter: MeterOnLine, now_s: float) -> Asking | None:

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from collectors.gateways.dialects.asking import Asking, Unfenced
-from collectors.gateways.line import Action, Item, item_of, relay_of
+from collectors.gateways.line import Action, Item, Refused, clock_of, item_of, relay_of
 from collectors.registry import MeterOnLine
 from collectors.wire import cjt188
 from collectors.wire.cjt188 import ABNORMAL, ANSWER, READ, Cjt188Cutter, Cjt188Frame
+from collectors.wire.clock import cjt188_clock
 from collectors.wire.errors import FrameError
 
 
@@ -18,10 +19,33 @@ class Cjt188Dialect(Unfenced):
 
     def read(self, meter: MeterOnLine, item: Item) -> Asking:
         """See `Dialect.read`."""
-        asked, ser = item_of(meter, item), self._next()
+        return self._reading(meter, item_of(meter, item).start)
+
+    def clock(self, meter: MeterOnLine) -> tuple[Asking, ...]:
+        """See `Dialect.clock`."""
+        return (self._reading(meter, clock_of(meter).start),)
+
+    def set_clock(self, meter: MeterOnLine, local: datetime) -> Asking:
+        """See `Dialect.set_clock`."""
+        clock, ser = clock_of(meter), self._next()
+        if not clock.command:
+            raise Refused(f"template {meter.template.name} does not say how a clock is set")
         template, address = meter.template, f"{meter.address:014d}"
-        request = cjt188.encode_read(template.meter_type, address, asked.start, ser, swapped=template.low_byte_first)
-        return self._asking(request, address, ser, READ, asked.start)
+        request = cjt188.encode_write(
+            template.meter_type,
+            address,
+            ser,
+            cjt188_clock(local),
+            control=clock.control,
+            di=clock.command,
+            swapped=template.low_byte_first,
+        )
+        return self._asking(request, address, ser, clock.control, clock.command)
+
+    def _reading(self, meter: MeterOnLine, di: int) -> Asking:
+        template, address, ser = meter.template, f"{meter.address:014d}", self._next()
+        request = cjt188.encode_read(template.meter_type, address, di, ser, swapped=template.low_byte_first)
+        return self._asking(request, address, ser, READ, di)
 
     def command(self, meter: MeterOnLine, action: Action, deadline: datetime) -> Asking:
         """See `Dialect.command`; the protocol knows no deadline.

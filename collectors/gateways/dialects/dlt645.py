@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from collectors.gateways.dialects.asking import Asking, Unfenced
-from collectors.gateways.line import Action, Item, item_of, relay_of
+from collectors.gateways.line import Action, Item, clock_of, item_of, relay_of
 from collectors.registry import MeterOnLine
 from collectors.wire import dlt645
+from collectors.wire.clock import dlt645_clock
 from collectors.wire.dlt645 import ANSWER, READ, RELAY, Dlt645Cutter, Dlt645Frame
 from collectors.wire.errors import FrameError
 
@@ -15,19 +16,22 @@ class Dlt645Dialect(Unfenced):
 
     def read(self, meter: MeterOnLine, item: Item) -> Asking:
         """See `Dialect.read`."""
-        asked, address = item_of(meter, item), f"{meter.address:012d}"
+        return self._reading(meter, item_of(meter, item).start)
+
+    def _reading(self, meter: MeterOnLine, di: int) -> Asking:
+        address = f"{meter.address:012d}"
 
         def answers(frame: bytes) -> bool:
             taken = _taken(frame)
             return taken is not None and (
                 taken.address == address
                 and (
-                    (taken.control == READ | ANSWER and taken.di == asked.start)
+                    (taken.control == READ | ANSWER and taken.di == di)
                     or (taken.abnormal and taken.control & 0x1F == READ)
                 )
             )
 
-        return Asking(dlt645.encode_read(address, asked.start), Dlt645Cutter(), answers, _refusal)
+        return Asking(dlt645.encode_read(address, di), Dlt645Cutter(), answers, _refusal)
 
     def command(self, meter: MeterOnLine, action: Action, deadline: datetime) -> Asking:
         """See `Dialect.command`; the meter itself heeds the deadline."""
@@ -50,6 +54,16 @@ class Dlt645Dialect(Unfenced):
             )
 
         return Asking(request, Dlt645Cutter(), answers, _refusal)
+
+    def clock(self, meter: MeterOnLine) -> tuple[Asking, ...]:
+        """See `Dialect.clock`: the time of day, then the date."""
+        clock = clock_of(meter)
+        return self._reading(meter, clock.start), self._reading(meter, clock.date)
+
+    def set_clock(self, meter: MeterOnLine, local: datetime) -> Asking:
+        """See `Dialect.set_clock`: a broadcast, which every meter of the bus hears and none answers."""
+        clock_of(meter)
+        return Asking(dlt645.encode_time(dlt645_clock(local)), Dlt645Cutter(), None, _refusal)
 
 
 def _taken(frame: bytes) -> Dlt645Frame | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from collectors.gateways.dialects.asking import Asking
-from collectors.gateways.line import Action, Item, NoAnswer, item_of, relay_of
+from collectors.gateways.line import Action, Item, NoAnswer, item_of, no_clock, relay_of
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus_rtu
 from collectors.wire.errors import FrameError
@@ -59,6 +59,14 @@ class ModbusRtuDialect:
 
         request = modbus_rtu.encode_write(unit, start=relay.start, values=values)
         return Asking(request, RtuCutter(), answers, _refusal)
+
+    def clock(self, meter: MeterOnLine) -> tuple[Asking, ...]:
+        """See `Dialect.clock`: where Modbus meters have their clocks is not public."""
+        raise no_clock(meter)
+
+    def set_clock(self, meter: MeterOnLine, local: datetime) -> Asking:
+        """See `Dialect.set_clock`."""
+        raise no_clock(meter)
 
     def fence(self, meter: MeterOnLine, now_s: float) -> Asking | None:
         """See `Dialect.fence`."""
