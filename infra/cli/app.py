@@ -27,6 +27,7 @@ COMMANDS: Final = MappingProxyType(
         "recharge": "collectors.commands:recharge",
         "batch": "collectors.batches.command:batch",
         "rejected": "collectors.rejected.command:rejected",
+        "clocks": "collectors.clocks_command:clocks",
         "calendar": "collectors.commands:calendar",
         "decode": "collectors.decode_command:decode",
         "template": "collectors.template_command:template",

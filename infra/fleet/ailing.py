@@ -16,6 +16,8 @@ _SWAP_SHARE = 6
 """One meter in so many has the fault."""
 _PPM_MAX = 200
 """A poor clock gains or loses 17 s a day."""
+_WRONG_MS_MAX = 240_000
+"""And is so wrong at first: within what a broadcast sets right."""
 _FIRST_SWAP_MINUTES = 60
 _LAST_SWAP_MINUTES = 24 * 60
 _SPARE_WH_MAX = 5_000
@@ -46,10 +48,12 @@ def faults_of(
     # A zero of a meter about to begin anew would be taken for just that.
     may_be_zero = digits is None or initial_wh < 1000 * 10**digits // 2
     has_zeros = Fault.ZERO in size.faults and may_be_zero and not draw.below(_ZERO_SHARE)
+    drifts = Fault.DRIFT in size.faults
     return MeterFaults(
         zero_key=key_of(size.seed, "zero", meter) if has_zeros else None,
         zero_until_ms=still_ms,
-        clock_ppm=draw.between(-_PPM_MAX, _PPM_MAX) if Fault.DRIFT in size.faults else 0,
+        clock_ppm=draw.between(-_PPM_MAX, _PPM_MAX) if drifts else 0,
+        clock_wrong_ms=draw.between(-_WRONG_MS_MAX, _WRONG_MS_MAX) if drifts else 0,
     )
 
 

@@ -1,7 +1,7 @@
 """What a DL/T645-2007 meter answers to a request, without the frame around it.
 
 Requests and answers are a control code and data bytes as they are before the line's +33 offset. The meter
-knows the data identifiers of `_READS`, takes the relay commands of control code 1C and ignores broadcasts.
+knows the data identifiers of `_READS`, takes the relay commands of control code 1C and sets its clock by broadcasts.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,9 @@ from infra.fleet.wiring import Measures, measure
 PASSWORD = bytes(3)
 """The factory's: 000000, at any level but the ciphered ones."""
 _CIPHERED_LEVELS = frozenset({0x98, 0x99})
+
+_SET_MAX_MS = 300_000
+"""A broadcast moves a clock by no more."""
 
 TRIP = 0x1A
 ALLOW_CLOSING = 0x1B
@@ -51,6 +54,18 @@ def answer(meter: Meter, at_ms: int, *, code: int, data: bytes) -> Answer | None
     return _refusal(code, MeterError.OTHER)
 
 
+def hear_time(meter: Meter, at_ms: int, data: bytes) -> None:
+    """Set the clock by a broadcast of the time, as far as meters do: by five minutes at most, and once a day.
+
+    Args:
+        data: `ss mm hh DD MM YY`, local.
+    """
+    told_ms = _moment_ms(data) if len(data) == 6 else None
+    is_near = told_ms is not None and abs(told_ms - meter.clock_ms(at_ms)) <= _SET_MAX_MS
+    if told_ms is not None and is_near and not meter.was_set_on(at_ms):
+        meter.set_clock(told_ms, at_ms=at_ms)
+
+
 def _refusal(code: int, error: MeterError) -> Answer:
     return Answer(code | ANSWER | ABNORMAL, bytes([error]))
 
@@ -72,7 +87,7 @@ def _answer_relay(meter: Meter, at_ms: int, data: bytes) -> Answer:
     if data[0] in _CIPHERED_LEVELS or data[1:4] != PASSWORD:
         return _refusal(RELAY, MeterError.NOT_AUTHORISED)
     control = _control_after(meter.control, data[8])
-    deadline_ms = _deadline_ms(data[10:16])
+    deadline_ms = _moment_ms(data[10:16])
     if control is None or deadline_ms is None or at_ms > deadline_ms:
         return _refusal(RELAY, MeterError.OTHER)
     return Answer(RELAY | ANSWER, b"", control)
@@ -95,7 +110,7 @@ def _control_after(control: Control, command: int) -> Control | None:
     return None
 
 
-def _deadline_ms(field: bytes) -> int | None:
+def _moment_ms(field: bytes) -> int | None:
     """Read `ss mm hh DD MM YY` (local) as ms since 1970 UTC; None if it is no time."""
     digits = field.hex()
     if not digits.isdecimal():

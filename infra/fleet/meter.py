@@ -11,8 +11,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from infra.fleet.load import Load
+from infra.fleet.load import LOCAL_OFFSET_MS, Load
 from infra.fleet.meter_faults import NO_FAULTS, MeterFaults
+from infra.fleet.profile import DAY_MS
 
 DISPLAY_STEP_WH = 10
 """All protocols give energy in 0.01 kWh, and volume in 0.01 m3."""
@@ -107,6 +108,8 @@ class Meter:
     _spans: list[_Span] = field(init=False)
     trips: int = field(init=False, default=0)
     closes: int = field(init=False, default=0)
+    _clock_set: tuple[int, int] | None = field(init=False, default=None)
+    """When the clock was set, and how far it was ahead then, ms."""
 
     def __post_init__(self) -> None:
         if self.spec.initial_wh % DISPLAY_STEP_WH:
@@ -178,8 +181,18 @@ class Meter:
         return (shown - self.spec.initial_wh) * self.spec.ratio
 
     def clock_ms(self, at_ms: int) -> int:
-        """Give what the meter's own clock shows at `at_ms`."""
-        return self.spec.faults.clock_ms(at_ms, since_ms=self.spec.installed_at_ms)
+        """Give what the meter's own clock shows at `at_ms`, at or after it was set last."""
+        since_ms, wrong_ms = self._clock_set or (self.spec.installed_at_ms, self.spec.faults.clock_wrong_ms)
+        return self.spec.faults.clock_ms(at_ms, since_ms=since_ms, wrong_ms=wrong_ms)
+
+    def was_set_on(self, at_ms: int) -> bool:
+        """Tell whether the clock was set on the local day of `at_ms`."""
+        day = (at_ms + LOCAL_OFFSET_MS) // DAY_MS
+        return self._clock_set is not None and (self._clock_set[0] + LOCAL_OFFSET_MS) // DAY_MS == day
+
+    def set_clock(self, shown_ms: int, *, at_ms: int) -> None:
+        """Set the meter's own clock to a time; what it was set to is forgotten with the process."""
+        self._clock_set = (at_ms, shown_ms - at_ms)
 
     def power_mw(self, at_ms: int) -> int:
         """Give the power that the meter measures (behind the transformer); 0 while the relay is open."""

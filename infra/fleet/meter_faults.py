@@ -37,9 +37,9 @@ class MeterFaults:
         begin = draw // _ZERO_SHARE % (60 - _ZERO_MINUTES)
         return draw % _ZERO_SHARE == 0 and begin <= in_hour_ms // _MINUTE_MS < begin + _ZERO_MINUTES
 
-    def clock_ms(self, at_ms: int, *, since_ms: int) -> int:
-        """What a clock that was set at `since_ms` shows at `at_ms`."""
-        return at_ms + self.clock_wrong_ms + (at_ms - since_ms) * self.clock_ppm // _MILLION
+    def clock_ms(self, at_ms: int, *, since_ms: int, wrong_ms: int) -> int:
+        """What a clock that was ahead by `wrong_ms` at `since_ms` shows at `at_ms`."""
+        return at_ms + wrong_ms + (at_ms - since_ms) * self.clock_ppm // _MILLION
 
 
 NO_FAULTS = MeterFaults()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook
+from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook, MeterClock
 from collectors.gateways.command import Command, CommandBook, read_command
 from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
@@ -89,6 +89,7 @@ class FleetRun:
         self._state = state
         self._sessions: dict[str, GatewaySession] = {}
         self._told: Sessions | None = None
+        self._clocks: ClockBook | None = None
         self._shown: dict[str, set[int]] = defaultdict(set)
         """All that each meter's register was seen to show."""
         self._sleepers: list[tuple[int, asyncio.Event]] = []
@@ -131,6 +132,11 @@ class FleetRun:
             self.commands.append(read)
             if self._told is not None and gateway in self._told:
                 self._told.order(read)
+
+    def clocks(self) -> list[MeterClock]:
+        """What the collector knows of meters' clocks."""
+        assert self._clocks is not None
+        return self._clocks.all()
 
     async def book(self, order: Order) -> None:
         """The fitter's office."""
@@ -186,7 +192,7 @@ class FleetRun:
     async def collecting(self, folder: Path) -> AsyncIterator[None]:
         """The collector's parts run, and call and are called."""
         book = CommandBook(folder / "collector" / "commands.sqlite")
-        clocks = ClockBook(folder / CLOCKS_FILE)
+        clocks = self._clocks = ClockBook(folder / CLOCKS_FILE)
 
         def open_session(plan: GatewayPlan, line: Line) -> GatewaySession:
             session = GatewaySession(

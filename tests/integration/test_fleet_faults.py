@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.gateways.clock_care import TOLERATED_MS
 from infra.fleet.fault import LINE_FAULTS, Fault
 from infra.fleet.gateways.switchboard import Broker
 from infra.fleet.property import Link, PropertySize
@@ -22,6 +23,8 @@ STEP_MINUTES = 45
 LAST_ROUNDS = 40
 ROUNDS_A_RECHARGE = 8
 NANO_A_FEN = 10_000_000
+SECOND_MS = 1_000
+DRIFT_A_DAY_MS = 18_000
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,7 @@ async def test_the_ledger_ends_with_what_the_meters_counted(seed: int, tmp_path:
         assert unlike(run) == set()
         assert spent_nano(run) == {account: price(run, account) for account in spent_nano(run)}
         check_what_there_was(run)
+        check_clocks(run)
 
 
 async def pass_time(run: FleetRun) -> None:
@@ -120,3 +124,20 @@ def check_what_there_was(run: FleetRun) -> None:
     flags = {flag for site in run.sites.values() for flag in site.flags}
     assert {Flag.ROLLOVER, Flag.BACKWARDS, Flag.LATE, Flag.DUPLICATE} <= flags
     assert {command.action for command in run.commands} == {"cut", "restore"}
+
+
+def check_clocks(run: FleetRun) -> None:
+    """Clocks on the buses of DL/T645 were minutes off, and are set; those of others are known."""
+    now_ms = run.clock.now_ms()
+    known = {clock.meter: clock for clock in run.clocks()}
+    assert any(clock.set_ms is not None for clock in known.values())
+    for plan in run.group.gateways:
+        for spec in plan.meters:
+            if plan.link is Link.DIAL_IN and spec.meter in run.fleet.there():
+                off_ms = abs(run.fleet.meters[spec.meter].clock_ms(now_ms) - now_ms)
+                assert off_ms <= TOLERATED_MS + DRIFT_A_DAY_MS, spec.meter
+            elif plan.link is Link.WATER and spec.meter in run.fleet.there():
+                measured = known[spec.meter]
+                true_ms = run.fleet.meters[spec.meter].clock_ms(measured.measured_ms) - measured.measured_ms
+                assert measured.drift_ms is not None
+                assert abs(measured.drift_ms - true_ms) <= SECOND_MS

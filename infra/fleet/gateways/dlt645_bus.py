@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Iterable
 
-from collectors.wire.dlt645 import Dlt645Cutter, decode_frame, encode_frame
+from collectors.wire.dlt645 import BROADCAST_TIME, Dlt645Cutter, decode_frame, encode_frame
 from collectors.wire.errors import FrameError
-from infra.fleet.dlt645_meter import answer
+from infra.fleet.dlt645_meter import answer, hear_time
 from infra.fleet.fleet import Fleet
 from infra.fleet.gateways.bus import Places
 from infra.fleet.meter import Meter
@@ -43,6 +43,10 @@ class Dlt645Bus:
         An address with wildcards is answered only where it fits one meter: several answers at once are noise.
         """
         asked = decode_frame(request)
+        if asked.control == BROADCAST_TIME:
+            for each in self._places.all().values():
+                hear_time(each, self._fleet.now_ms(), asked.data)
+            return None
         meter = self._asked(asked.address)
         if meter is None:
             return None

@@ -124,7 +124,9 @@ class UploadingGateway:
     def _round(self) -> dict[str, list[Entry]]:
         """What the meters that are there answer, by the gateway's clock."""
         at_ms = self._fleet.now_ms()
-        shown_ms = self._clock.clock_ms(at_ms, since_ms=self._fleet.group.origin_ms)
+        shown_ms = self._clock.clock_ms(
+            at_ms, since_ms=self._fleet.group.origin_ms, wrong_ms=self._clock.clock_wrong_ms
+        )
         read_at = datetime.fromtimestamp(shown_ms // 1000, _ZONE).isoformat()
         there = [meter for meter in self._meters if not meter.control.is_away]
         if self._frames:
