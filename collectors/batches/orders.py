@@ -15,7 +15,7 @@ from streams.core.localtime import parse_time
 from streams.core.strictjson import read_object
 
 BATCH_HEADER: Final = "sluice-batch"
-ACTIONS: Final = ("cut", "restore", "retain", "release")
+ACTIONS: Final = ("cut", "restore", "retain", "release", "sync_time")
 
 
 class BatchError(Exception):

@@ -32,6 +32,8 @@ class State(StrEnum):
 WANTED: Final[Mapping[str, tuple[str, int]]] = {"cut": ("cut", 2), "restore": ("restore", 1), "retain": ("restore", 1)}
 """By the order's action: the command that the ledger writes, and the supply that confirms it, as in `readings`."""
 
+_SHOWN: Final = frozenset({"cut", "restore"})
+"""Commands whose effect readings show."""
 _REPORTED: Final = {
     Outcome.ACCEPTED: State.ACCEPTED,
     Outcome.REFUSED: State.REFUSED,
@@ -97,11 +99,12 @@ def tell_progress(order: BatchOrder, seen: Seen) -> Progress:
     refusal = seen.refusals.get(order.offset)
     if refusal is not None:
         return Progress(order.meter, State.REFUSED, 0, f"ledger: {refusal}")
-    command = _latest_of(order, seen.commands.get(order.meter, ()))
+    commands = seen.commands.get(order.meter, ())
+    command = _latest_of(order, commands) or _named_as(order, commands)
     if command is None:
         return Progress(order.meter, State.TAKEN, 0, "")
     first, latest = command
-    if seen.shown.get(order.meter, 0) > first.at_ms:
+    if first.action in _SHOWN and seen.shown.get(order.meter, 0) > first.at_ms:
         return Progress(order.meter, State.CONFIRMED, latest.sequence, "")
     reported = seen.reports.get((order.meter, latest.sequence))
     if reported is None:
@@ -111,6 +114,12 @@ def tell_progress(order: BatchOrder, seen: Seen) -> Progress:
     return Progress(order.meter, state, latest.sequence, said)
 
 
+def _named_as(order: BatchOrder, commands: Sequence[Issued]) -> tuple[Issued, Issued] | None:
+    """The command of the order's own name that it led to, first and last: no reading shows what such a one did."""
+    found = next((each for each in commands if each.at_ms >= order.at_ms and each.action == order.action), None)
+    return None if found is None or found.action in _SHOWN else (found, found)
+
+
 def _latest_of(order: BatchOrder, commands: Sequence[Issued]) -> tuple[Issued, Issued] | None:
     """The first command that an order led to and its latest repeat; a contrary command ends them."""
     if order.action not in WANTED:
@@ -118,7 +127,7 @@ def _latest_of(order: BatchOrder, commands: Sequence[Issued]) -> tuple[Issued, I
     wanted = WANTED[order.action][0]
     led: list[Issued] = []
     for command in commands:
-        if command.at_ms < order.at_ms or command.action not in ("cut", "restore"):
+        if command.at_ms < order.at_ms or command.action not in _SHOWN:
             continue
         if command.action != wanted:
             if led:

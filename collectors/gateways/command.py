@@ -18,7 +18,8 @@ from streams.core.strictjson import read_object
 ACTIONS: Final = frozenset(
     ("cut", "restore", "retain", "release", "set_price", "recharge", "sync_time", "set_parameters")
 )
-_OF_SUPPLY = frozenset(("cut", "restore", "retain", "release"))
+_SUBJECTS = {"cut": "supply", "restore": "supply", "retain": "retaining", "release": "retaining"}
+"""What an action changes, where that is not called as the action: of one subject only the last word counts."""
 
 
 class CommandError(ValueError):
@@ -48,8 +49,8 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def subject(self) -> str:
-        """What it changes: `supply`, or what its action names."""
-        return "supply" if self.action in _OF_SUPPLY else self.action
+        """What it changes."""
+        return _SUBJECTS.get(self.action, self.action)
 
     @property
     def place(self) -> tuple[str, str, str, str]:

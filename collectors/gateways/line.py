@@ -31,6 +31,8 @@ class Action(StrEnum):
 
     CUT = "cut"
     RESTORE = "restore"
+    RETAIN = "retain"
+    RELEASE = "release"
     SYNC_TIME = "sync_time"
 
 

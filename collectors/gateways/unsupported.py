@@ -19,7 +19,11 @@ def why_lacking(command: Command, meter: MeterOnLine) -> str:
     """What a meter's kind lacks for an action that lines carry out; empty where it lacks nothing."""
     template = meter.template
     if command.action != Action.SYNC_TIME:
-        return "" if template.relay is not None else f"a meter of template {template.name} has no relay"
+        if template.relay is None:
+            return f"a meter of template {template.name} has no relay"
+        if command.action in (Action.RETAIN, Action.RELEASE) and not template.relay.retain:
+            return f"how a meter of template {template.name} is kept from cutting by itself is not known"
+        return ""
     clock = template.clock
     if clock is None:
         return f"a meter of template {template.name} has no clock that is read"

@@ -79,7 +79,8 @@ class RelayItem:
     On Modbus the block of `words` words from `start` is read and written; supply is off where the words equal `off`,
     and on where they equal `on` or where the first is `automatic`: nobody forces the meter, so a cut that was ordered
     has not come through and is to be sent again. On DL/T645 bit `off_bit` of the status word `start` is set
-    where the relay is open; `cut` and `restore` are the command bytes N1 of control code 1C.
+    where the relay is open; `cut` and `restore` are the command bytes N1 of control code 1C, `retain` and `release`
+    those by which the meter cuts no more by itself, and does again; 0 where it knows none.
 
     On CJ/T188 the answer to `start`, of `length` data bytes, has `words` bytes of status from byte `at` on behind
     identifier and SER, low byte first; what is left of it under `mask` means off if it is in `off`, on if in `on`.
@@ -96,6 +97,8 @@ class RelayItem:
     off_bit: int = 0
     cut: int = 0
     restore: int = 0
+    retain: int = 0
+    release: int = 0
     password: str = ""
     operator: str = ""
     at: int = 0

@@ -122,6 +122,7 @@ def _bits(value: Any) -> tuple[tuple[Condition, tuple[int, ...]], ...]:
 TOP: Final = {"protocol": Field(_text), "meter": Field(_text)}
 _WORD: Final = Field(_number(0, 0xFFFF))
 _BYTE: Final = Field(_number(0, 0xFF))
+_OTHER_BYTE: Final = Field(_number(1, 0xFF), needed=False)
 _LENGTH: Final = Field(_number(4, _CJT188_LENGTH_MAX))
 _PLACE: Final = Field(_number(0, _CJT188_LENGTH_MAX))
 _SCALE: Final = Field(_number(1, INT64_MAX))
@@ -179,6 +180,8 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
             "off_bit": Field(_number(0, 63)),
             "cut": _BYTE,
             "restore": _BYTE,
+            "retain": _OTHER_BYTE,
+            "release": _OTHER_BYTE,
             "password": Field(_secret),
             "operator": Field(_secret),
         },

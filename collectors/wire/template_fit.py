@@ -103,5 +103,9 @@ def _of_relay(protocol: Protocol, relay: RelayItem) -> Iterator[tuple[str, str]]
         yield "relay.off", "is the same as `on`"
     if protocol == "modbus" and relay.automatic is not None and relay.off[:1] == (relay.automatic,):
         yield "relay.automatic", "is the first word of `off`, so that nothing would mean off"
+    if bool(relay.retain) != bool(relay.release):
+        yield "relay.retain", "goes with `release`: what is begun must be able to end"
+    if relay.retain and len({relay.cut, relay.restore, relay.retain, relay.release}) < 4:
+        yield "relay.retain", "is among `cut`, `restore` and `release`, or one of them is there twice"
     if protocol != "modbus" and relay.cut == relay.restore:
         yield "relay.cut", "is the same as `restore`"

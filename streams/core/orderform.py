@@ -207,7 +207,7 @@ _PARSERS: dict[str, Parser] = {
     "channel": _text,
     "of": _text,
     "reason": _text,
-    "action": _word("cut", "restore", "retain", "release"),
+    "action": _word("cut", "restore", "retain", "release", "sync_time"),
     "finals": _named_decimals,
     "band_registers": _named_decimals,
     "final_bands": _named_decimals,

@@ -131,13 +131,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A change of supply to be carried out, or a sale into a meter; `sequence` rises by one a command of the meter."""
+    """What a meter is to do, a change of supply mostly; `sequence` rises by one a command of the meter."""
 
     position: Position
     at: int
     meter: int
     action: str
-    """cut, restore or recharge."""
+    """cut or restore; recharge, retain and release of meters with their own credit; sync_time."""
     reason: str
     repeat: bool
     sequence: int

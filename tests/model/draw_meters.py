@@ -108,7 +108,7 @@ def assign_tariff(world: World) -> None:
 
 def control(world: World) -> None:
     """Any action on any meter."""
-    action = world.luck.choice(("cut", "cut", "restore", "restore", "retain", "release"))
+    action = world.luck.choice(("cut", "cut", "restore", "restore", "retain", "release", "sync_time"))
     world.write({"order": "control", "meter": some_meter_id(world), "action": action})
 
 

@@ -229,7 +229,7 @@ ORDERS: dict[str, tuple[Callable[..., Record], dict[str, Field]]] = {
     ),
     "control": (
         records.Control,
-        {"meter": Field(a_text), "action": Field(a_word("cut", "restore", "retain", "release"))},
+        {"meter": Field(a_text), "action": Field(a_word("cut", "restore", "retain", "release", "sync_time"))},
     ),
     "close_account": (
         records.CloseAccount,

@@ -69,6 +69,8 @@ class Site:
         self.money_kind: dict[str, str] = {}
         self.asked: tuple[Meter, str] | None = None
         self.reported: tuple[Meter, str | None] | None = None
+        self.told: list[tuple[Meter, str, str]] = []
+        """What meters are told beside their supply: action and reason."""
         self.closing = ""
 
     def take(self, line: Line) -> None:
@@ -392,6 +394,9 @@ class Site:
         self._refuse_closed(meter)
         account = self.accounts[meter.account_id]
         match order.action:
+            case "sync_time":
+                self.told.append((meter, "sync_time", "manual"))
+                return
             case "cut":
                 refuse_if(meter.is_retained, "retained")
                 meter.is_manual = True
@@ -404,6 +409,8 @@ class Site:
             case "release":
                 meter.is_retained = False
         self.asked = (meter, order.action)
+        if meter.credit is not None and order.action in ("retain", "release"):
+            self.told.append((meter, order.action, "retain" if order.action == "retain" else "manual"))
 
     # Readings
 
@@ -464,6 +471,8 @@ class Site:
             for meter_id in account.meters:
                 self._judge(self.meters[meter_id], account, now)
         self.sales.send(now)
+        for meter, action, reason in self.told:
+            self.events.add_command(meter.meter_id, Command(now, action, reason), is_repeat=False)
         if self.reported is not None:
             meter, supply = self.reported
             again = repeat(meter, supply, now)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from collectors.gateways.dialects.asking import Asking, Unfenced
-from collectors.gateways.line import Action, Item, clock_of, item_of, relay_of
+from collectors.gateways.line import Action, Item, Refused, clock_of, item_of, relay_of
 from collectors.registry import MeterOnLine
 from collectors.wire import dlt645
 from collectors.wire.clock import dlt645_clock
@@ -36,9 +36,17 @@ class Dlt645Dialect(Unfenced):
     def command(self, meter: MeterOnLine, action: Action, deadline: datetime) -> Asking:
         """See `Dialect.command`; the meter itself heeds the deadline."""
         relay, address = relay_of(meter), f"{meter.address:012d}"
+        orders = {
+            Action.CUT: relay.cut,
+            Action.RESTORE: relay.restore,
+            Action.RETAIN: relay.retain,
+            Action.RELEASE: relay.release,
+        }
+        if not orders[action]:
+            raise Refused(f"template {meter.template.name} has no {action}")
         request = dlt645.encode_relay(
             address,
-            relay.cut if action is Action.CUT else relay.restore,
+            orders[action],
             deadline=deadline,
             password=bytes.fromhex(relay.password),
             operator=bytes.fromhex(relay.operator),
