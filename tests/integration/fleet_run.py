@@ -13,8 +13,9 @@ from pathlib import Path
 
 from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook, MeterClock
 from collectors.gateways.command import Command, CommandBook, read_command
-from collectors.gateways.dial_in_line import DialInListener
+from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Line
+from collectors.gateways.report import Outcome
 from collectors.gateways.session import GatewaySession, Pace
 from collectors.registry import REGISTRY_FILE, GatewayPlan, read_registry
 from collectors.sessions import Sessions
@@ -33,8 +34,9 @@ from infra.fleet.registry import registry_of, uploads_of
 from infra.fleet.state import FleetState
 from infra.gateway_keys import KEYS_FILE, read_gateway_keys
 from infra.ports import HOST
+from streams.core import outcome as ledgers
 from streams.core.localtime import parse_time
-from streams.core.outcome import Flag, Outcome, Position, Source
+from streams.core.outcome import Flag, Position, Source
 from streams.core.site import SiteLedger
 from streams.decode import read_rounds
 from streams.records import command_value
@@ -65,7 +67,7 @@ class Site:
     desired: dict[str, str] = field(default_factory=dict)
     """The latest command's action by meter."""
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: ledgers.Outcome) -> None:
         """Count an outcome in."""
         for meter in outcome.meters:
             self.meters[meter.number] = meter.meter
@@ -86,8 +88,10 @@ class FleetRun:
         self.group, self.fleet, self.board, self.clock = group, fleet, board, clock
         self.sites = {site: Site(SiteLedger(site)) for site in group.sites}
         self.commands: list[Command] = []
+        self.reports: asyncio.Queue[tuple[Command, Outcome, str]] = asyncio.Queue()
         self._state = state
         self._sessions: dict[str, GatewaySession] = {}
+        self._lines: dict[str, Line] = {}
         self._told: Sessions | None = None
         self._clocks: ClockBook | None = None
         self._shown: dict[str, set[int]] = defaultdict(set)
@@ -133,6 +137,14 @@ class FleetRun:
             if self._told is not None and gateway in self._told:
                 self._told.order(read)
 
+    def command(self, command: Command) -> None:
+        """Have the collector carry out a command that the ledger did not give."""
+        assert self._told is not None
+        self._told.order(command)
+
+    def _report(self, command: Command, outcome: Outcome, detail: str, _frame: bytes) -> None:
+        self.reports.put_nowait((command, outcome, detail))
+
     def clocks(self) -> list[MeterClock]:
         """What the collector knows of meters' clocks."""
         assert self._clocks is not None
@@ -148,6 +160,12 @@ class FleetRun:
             woken = asyncio.Event()
             self._sleepers.append((at_ms, woken))
             await woken.wait()
+
+    async def called(self) -> None:
+        """Wait until all gateways that call have done so."""
+        for line in self._lines.values():
+            if isinstance(line, DialInLine):
+                await line.connected.wait()
 
     async def turn_clock(self, minutes: int) -> None:
         """Let time pass, and those act who waited for it."""
@@ -196,13 +214,21 @@ class FleetRun:
 
         def open_session(plan: GatewayPlan, line: Line) -> GatewaySession:
             session = GatewaySession(
-                plan, line, clock=self.clock, pace=SELDOM, book=book, clocks=clocks, publish=self.publish
+                plan,
+                line,
+                clock=self.clock,
+                pace=SELDOM,
+                book=book,
+                clocks=clocks,
+                publish=self.publish,
+                report=self._report,
             )
             self._sessions[plan.gateway] = session
+            self._lines[plan.gateway] = line
             return session
 
         listener = DialInListener({})
-        sessions = self._told = Sessions(open_session, listener, line_timeout_s=LINE_TIMEOUT_S)
+        sessions = self._told = Sessions(open_session, listener, report=self._report, line_timeout_s=LINE_TIMEOUT_S)
         registry = read_registry(folder / REGISTRY_FILE)
         await listener.start(registry.dial_in_host, registry.dial_in_port)
         await sessions.take(registry)

@@ -59,6 +59,15 @@ def test_retained_supply_is_supply_that_is_on(action: str, state: State) -> None
     assert tell_progress(replace(ORDER, action=action), seen).state is state
 
 
+@pytest.mark.parametrize("action", ["retain", "release", "sync_time"])
+def test_what_no_reading_shows_ends_with_the_meters_answer(action: str) -> None:
+    order = replace(ORDER, action=action)
+    told = replace(NOTHING, commands={"M1": [Issued("M1", 6, action, 900), Issued("M1", 7, action, 1_000)]})
+    assert tell_progress(order, told) == Progress("M1", State.COMMANDED, 7, "")
+    done = replace(told, reports={("M1", 7): Reported(Outcome.ACCEPTED, "")}, shown={"M1": 2_000})
+    assert tell_progress(order, done) == Progress("M1", State.ACCEPTED, 7, "accepted")
+
+
 def test_a_batch_given_again_lacks_only_what_was_not_sent() -> None:
     orders = missing_orders(["M1", "M2", "M2"], "cut", batch="B", site="S1", operator="Li", sent={"M1": ORDER})
     assert orders == [{"order": "control", "site": "S1", "meter": "M2", "action": "cut", "operator": "Li"}]

@@ -90,7 +90,7 @@ def test_a_name_that_is_shipped_names_both_files(folder: Path) -> None:
             r"relay\.off_bit is missing; line 13: relay\.of_bit is not known",
             id="unknown field",
         ),
-        pytest.param("02563412", "0256341", r"line 16: relay\.password is not 8 hexadecimal digits", id="seven digits"),
+        pytest.param("02563412", "0256341", r"line 18: relay\.password is not 8 hexadecimal digits", id="seven digits"),
         pytest.param('meter = "', 'meter = "\udcff', "cannot be read", id="no UTF-8"),
     ],
 )
