@@ -402,7 +402,7 @@ async def test_what_became_of_each_command_is_reported(tmp_path: Path) -> None:
         run.session.order(command(3))
         run.session.order(command(5, issued_ms=NOON_MS - LIFE_MS))
         run.session.order(command(4))
-        run.session.order(command(6, "retain"))
+        run.session.order(command(6, "set_price"))
         run.session.order(msgspec.structs.replace(command(7), site="S2"))
         run.session.order(msgspec.structs.replace(command(8), meter="M-none", address="1"))
         run.session.order(command(9, "restore"))

@@ -122,7 +122,7 @@ def later_order(random_: random.Random, meters: int) -> dict[str, Any]:
             {
                 "order": "control",
                 "meter": f"M{number}",
-                "action": random_.choice(["cut", "retain", "release", "restore"]),
+                "action": random_.choice(["cut", "retain", "release", "restore", "sync_time"]),
             },
             {"order": "assign_tariff", "meter": f"M{number}", "tariff": random_.choice(["E1", "E2"])},
             set_tariff(random_, "E1", "2026-02-01T00:00:00+08:00"),
