@@ -32,6 +32,14 @@ _GONE_AFTER = 2
 """Items without an answer, one after the other, after which a meter is not asked for more in this round."""
 
 
+def place_in_interval(gateway: str) -> float:
+    """Where in each interval, from 0 to 1, a gateway's round is due: its own, so that gateways spread over it.
+
+    Intervals are those of the system's monotonic clock, so a collector that is started again asks in the same rhythm.
+    """
+    return random.Random(gateway).random()
+
+
 class Clock(Protocol):
     def now_ms(self) -> int: ...
 
@@ -306,8 +314,7 @@ class GatewaySession:
         """Round after round, each gateway at its own place in the interval, so that they spread over it."""
         loop = asyncio.get_running_loop()
         interval_s = self._pace.interval_s
-        # The place is the gateway's own and the same after every start.
-        due = loop.time() + random.Random(self.plan.gateway).random() * interval_s
+        due = loop.time() + (place_in_interval(self.plan.gateway) * interval_s - loop.time()) % interval_s
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             taken = await self.read_round()

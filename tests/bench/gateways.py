@@ -1,206 +1,223 @@
-"""What one collector process holds: 5,000 gateways that dial in, 20 DL/T645 meters each, read every minute.
+"""What one collector process holds on one core: 5,000 gateways that dial in, 20 DL/T645 meters each, read every minute.
 
-The real collector and the real Kafka; the gateways are sockets of this process, which answer each request at once.
-Behind two quiet rounds all gateways hang up and call again together. A reading is lost where a gateway's rounds are
-more than one and a half intervals apart, or a round lacks a meter; one that was due while its gateway was away is
-counted by itself. (No consumption is lost with it: the next reading brings it.)
+The real collector and the real Kafka. The collector has the first core for itself; Kafka and the gateways, which are a
+process of sockets (`tests.bench.crowd`), share the others. In two storms behind the steady time all gateways hang up
+together: in the first they call again at once, in the second each at a moment of its own within an interval.
+
+A reading is expected of each meter in each interval of its gateway, from the moment at which the gateway is due to the
+next, also in a storm. One that is missed costs no consumption, since registers are running totals, but is counted.
+Figures are yielded by phase; `cpu_s` is what the collector used of its core in an interval, `late_s` how long behind
+the due moment the first answer of a gateway's round came.
 """
 
-import asyncio
 import json
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import psutil
 from kafka import KafkaConsumer, TopicPartition
+from numpy.typing import NDArray
 
-from collectors.wire import dlt645
+from collectors.gateways.session import place_in_interval
 from collectors.wire.arrays import decode_registers
 from collectors.wire.round import decode_round
 from collectors.wire.templates import TEMPLATES
 from infra.endpoints import kafka_bootstrap, read_record
-from infra.ports import HOST
 from infra.settings import Settings
 from infra.topics import METER_FRAMES
+from tests.bench.crowd import Call, Called, gateway_name, live
 from tests.conftest import lend_jars, start_part, stop_part
 
 GATEWAYS = 5_000
 METERS = 20
 INTERVAL_S = 60
-QUIET_ROUNDS = 2
-_DIALS_AT_ONCE = 500
-_REQUEST_BYTES = 16
-_STORM_MS = 5_000
-"""A round that ends so shortly after the storm began was cut short by it."""
+STEADY_INTERVALS = 3
+_ANSWER_S = 0.1
+"""From a request to its answer; a bus of 9,600 baud takes about that long."""
+_CUT_S = 10
+"""A round that was due so shortly before a storm may be cut short by it, and counts with it."""
 _TEMPLATE = "dlt645-2007"
-_ENERGY, _STATUS = 0x0001_0000, 0x0400_0503
+_ADDRESSES = 100
+"""Addresses that a gateway has for its meters."""
+
+Numbers = NDArray[np.int64]
 
 
-def results() -> Iterator[dict[str, object]]:
-    """Readings, those that were lost, memory and CPU time."""
-    yield measure(GATEWAYS, METERS, INTERVAL_S)
+def results(
+    gateways: str = str(GATEWAYS), meters: str = str(METERS), interval_s: str = str(INTERVAL_S)
+) -> Iterator[dict[str, object]]:
+    """Readings expected and had, lateness, CPU time and memory, by phase."""
+    yield from measure(int(gateways), int(meters), int(interval_s))
 
 
-def measure(gateways: int, meters: int, interval_s: int) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the run. Moments are those of the monotonic clock, s.
+
+    Attributes:
+        called: What became of the calls that it began with.
+        begin_s: When it began; rounds due from then on count, or from `_CUT_S` before a storm.
+        end_s: When the last round was due that counts.
+        cpu_s: What the collector used meanwhile.
+        memory: Of the collector at its end, bytes.
+    """
+
+    name: str
+    called: Called
+    begin_s: float
+    end_s: float
+    cpu_s: float
+    memory: int
+
+
+def measure(gateways: int, meters: int, interval_s: int) -> Iterator[dict[str, object]]:
     """Run collector and gateways, and count what is in Kafka."""
     with _running(gateways, meters, interval_s) as (settings, process, port):
-        asked = asyncio.run(_live(gateways, port, interval_s))
-        memory, cpu = process.memory_info().rss, process.cpu_times()
+        empty = process.memory_info().rss
+        with _crowd(port, gateways) as orders:
+            phases = _live(orders, process, interval_s)
         taken = _taken(settings)
-    span_s = asked.end_s - asked.begin_s
-    lost, missed = _lost(taken, gateways, meters, interval_s, asked)
-    return {
-        "bench": "gateways",
-        "gateways": gateways,
-        "meters": gateways * meters,
-        "interval_s": interval_s,
-        "readings": sum(int(good.sum()) for _, good in taken.values()),
-        "readings_lost": lost,
-        "readings_missed_in_storm": missed,
-        "dialled_s": round(asked.dialled_s, 1),
-        "all_asked_again_s": round(asked.again_s, 1),
-        "memory_mib": round(memory / (1 << 20)),
-        "cpu_share": round((cpu.user + cpu.system) / span_s, 2),
+    shared = {"bench": "gateways", "gateways": gateways, "meters": gateways * meters, "interval_s": interval_s}
+    for phase in phases:
+        grown = {
+            "memory_mib": round(phase.memory / (1 << 20)),
+            "memory_kib_a_gateway": round((phase.memory - empty) / 1024 / gateways, 1),
+        }
+        span = (phase.end_s - phase.begin_s) / interval_s
+        used = {"cpu_s": round(phase.cpu_s / span, 1), "cpu_share": round(phase.cpu_s / span / interval_s, 2)}
+        yield {**shared, "phase": phase.name, **_counted(taken, phase, gateways, meters, interval_s), **used, **grown}
+
+
+def _live(orders: Connection, process: psutil.Process, interval_s: int) -> list[Phase]:
+    """Dial in, steady time, both storms."""
+    call(orders, interval_s / 2)
+    phases = [_phase("steady", Called(0, 0), process, STEADY_INTERVALS * interval_s)]
+    for name, spread_s in (("all call again at once", 0.0), ("all call again within an interval", interval_s)):
+        # What was begun before the phase's end is done before the next storm.
+        time.sleep(2 * _CUT_S)
+        began, cpu_s = time.monotonic(), _cpu_s(process)
+        called = call(orders, spread_s)
+        rest = _phase(name, called, process, began + spread_s + interval_s - time.monotonic())
+        phases.append(Phase(name, called, began, rest.end_s, _cpu_s(process) - cpu_s, rest.memory))
+    time.sleep(interval_s)
+    return phases
+
+
+def call(orders: Connection, spread_s: float) -> Called:
+    """Have all gateways call."""
+    orders.send(Call(spread_s))
+    called: Called = orders.recv()
+    return called
+
+
+def _phase(name: str, called: Called, process: psutil.Process, span_s: float) -> Phase:
+    began, cpu_s = time.monotonic(), _cpu_s(process)
+    time.sleep(max(0.0, span_s))
+    return Phase(name, called, began, time.monotonic(), _cpu_s(process) - cpu_s, process.memory_info().rss)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Good readings of registers: gateway, meter and moment (ms of the monotonic clock) of each."""
+
+    gateways: Numbers
+    meters: Numbers
+    at_ms: Numbers
+
+
+def _counted(taken: Taken, phase: Phase, gateways: int, meters: int, interval_s: int) -> dict[str, object]:
+    """Readings expected and had in the intervals that began in a phase."""
+    interval_ms = 1000 * interval_s
+    is_storm = phase.called.connected_s > 0
+    first_ms, end_ms = (round(1000 * each) for each in (phase.begin_s - _CUT_S * is_storm, phase.end_s))
+    places = np.array([place_in_interval(gateway_name(number)) for number in range(gateways)])
+    offsets = (places * interval_ms).astype(np.int64)
+    begun = -((offsets - first_ms) // interval_ms)
+    """Of each gateway the number of its first interval that begins in the phase."""
+    ended = -((offsets - end_ms) // interval_ms)
+    numbers = (taken.at_ms - offsets[taken.gateways]) // interval_ms
+    counts = (numbers >= begun[taken.gateways]) & (numbers < ended[taken.gateways])
+    expected = int((ended - begun).sum()) * meters
+    rounds = np.stack([taken.gateways, numbers], axis=1)[counts]
+    had = len(np.unique(np.column_stack([rounds, taken.meters[counts]]), axis=0))
+    _, inverse = np.unique(rounds, axis=0, return_inverse=True)
+    first = np.full(inverse.max(initial=-1) + 1, interval_ms, np.int64)
+    np.minimum.at(first, inverse.ravel(), ((taken.at_ms - offsets[taken.gateways]) % interval_ms)[counts])
+    figures: dict[str, object] = {
+        "readings_expected": expected,
+        "readings": had,
+        "missed": expected - had,
+        "late_s_median": round(float(np.median(first)) / 1000, 3),
+        "late_s_max": round(float(first.max()) / 1000, 3),
     }
-
-
-@dataclass(slots=True)
-class Asked:
-    """When things happened; seconds since 1970, but durations."""
-
-    begin_s: float = 0
-    dialled_s: float = 0
-    storm_s: float = 0
-    again_s: float = 0
-    end_s: float = 0
-
-
-class Gateway(asyncio.Protocol):
-    """One gateway with its meters: says who it is, answers each request."""
-
-    def __init__(self, name: str, asked: set[str], everyone: asyncio.Event, count: int) -> None:
-        self._name, self._asked, self._everyone, self._count = name, asked, everyone, count
-        self._buffer = b""
-        self.transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._name.encode())
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= _REQUEST_BYTES:
-            request = dlt645.decode_frame(self._buffer[:_REQUEST_BYTES])
-            self._buffer = self._buffer[_REQUEST_BYTES:]
-            assert self.transport is not None
-            assert request.di is not None
-            value = b"\x56\x34\x12\x00" if request.di == _ENERGY else b"\x00\x00"
-            self.transport.write(dlt645.encode_read_answer(request.address, request.di, value))
-            self._asked.add(self._name)
-            if len(self._asked) == self._count:
-                self._everyone.set()
-
-
-@dataclass(slots=True)
-class _Crowd:
-    """All gateways, and which of them have been asked since they last called."""
-
-    port: int
-    count: int
-    asked: set[str] = field(default_factory=set)
-    everyone: asyncio.Event = field(default_factory=asyncio.Event)
-    there: list[Gateway] = field(default_factory=list)
-
-    async def call(self) -> None:
-        """Have all of them call, so many at a time as a listener's queue takes."""
-        self.asked.clear()
-        self.everyone.clear()
-        turn = asyncio.Semaphore(_DIALS_AT_ONCE)
-
-        async def one(number: int) -> Gateway:
-            async with turn:
-                gateway = Gateway(_name(number), self.asked, self.everyone, self.count)
-                await asyncio.get_running_loop().create_connection(lambda: gateway, HOST, self.port)
-                return gateway
-
-        self.there = list(await asyncio.gather(*(one(number) for number in range(self.count))))
-
-    def hang_up(self) -> None:
-        for gateway in self.there:
-            assert gateway.transport is not None
-            gateway.transport.abort()
-
-
-async def _live(count: int, port: int, interval_s: int) -> Asked:
-    """Dial in, two quiet rounds, the storm, and another round."""
-    crowd, asked = _Crowd(port, count), Asked(begin_s=time.time())
-    await crowd.call()
-    asked.dialled_s = time.time() - asked.begin_s
-    await crowd.everyone.wait()
-    await asyncio.sleep(QUIET_ROUNDS * interval_s)
-    crowd.hang_up()
-    asked.storm_s = time.time()
-    await crowd.call()
-    await crowd.everyone.wait()
-    asked.again_s = time.time() - asked.storm_s
-    await asyncio.sleep(interval_s)
-    asked.end_s = time.time()
-    return asked
-
-
-Taken = dict[str, tuple[list[int], "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"]]
-"""By gateway: when its rounds were complete, ms, and how many good registers each has."""
+    if is_storm:
+        behind = taken.at_ms - round(1000 * phase.begin_s)
+        again = np.full(gateways * _ADDRESSES, np.iinfo(np.int64).max)
+        after = behind > 0
+        np.minimum.at(again, (taken.gateways * _ADDRESSES + taken.meters)[after], behind[after])
+        read = again.reshape(gateways, _ADDRESSES)[:, 1 : meters + 1]
+        figures |= {
+            "all_connected_s": round(phase.called.connected_s, 1),
+            "failed_calls": phase.called.failures,
+            "all_read_again_s": round(float(read.max()) / 1000, 1),
+        }
+    return figures
 
 
 def _taken(settings: Settings) -> Taken:
+    since_1970_ms = round(1000 * (time.time() - time.monotonic()))
     consumer = KafkaConsumer(bootstrap_servers=kafka_bootstrap(settings), enable_auto_commit=False)
     places = [TopicPartition(METER_FRAMES, number) for number in range(settings.partitions)]
     consumer.assign(places)
     consumer.seek_to_beginning(*places)
     left = {place: end for place, end in consumer.end_offsets(places).items() if end}
-    times: dict[str, list[int]] = {}
-    counts: dict[str, list[int]] = {}
+    addresses, moments = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     while left:
         for place, records in consumer.poll(1000).items():
             for record in records:
-                taken = decode_round(record.value)
-                good = [
-                    int(decode_registers(block, TEMPLATES[_TEMPLATE])[1].sum())
-                    for block in taken.blocks
-                    if block.item == "energy"
-                ]
-                times.setdefault(taken.gateway, []).append(taken.collected_at)
-                counts.setdefault(taken.gateway, []).append(sum(good))
+                for block in decode_round(record.value).blocks:
+                    if block.item == "energy":
+                        good = decode_registers(block, TEMPLATES[_TEMPLATE])[1]
+                        addresses.append(block.addresses.astype(np.int64)[good])
+                        moments.append(block.read_at[good])
             if place in left and consumer.position(place) >= left[place]:
                 del left[place]
     consumer.close()
-    return {gateway: (times[gateway], np.array(counts[gateway], np.int64)) for gateway in times}
+    address = np.concatenate(addresses)
+    return Taken(address // _ADDRESSES, address % _ADDRESSES, np.concatenate(moments) - since_1970_ms)
 
 
-def _lost(taken: Taken, gateways: int, meters: int, interval_s: int, asked: Asked) -> tuple[int, int]:
-    """Readings that are missing between a gateway's first round and the end: in quiet times, and around the storm."""
-    storm_ms, interval_ms = round(1000 * asked.storm_s), 1000 * interval_s
-    lost, missed = (gateways - len(taken)) * meters, 0
-    for times, good in taken.values():
-        ends = [*times, round(1000 * asked.end_s)]
-        for at, until, count in zip(times, ends[1:], good.tolist(), strict=True):
-            gone = max(0, round((until - at) / interval_ms) - 1) * meters + meters - count
-            if at <= storm_ms <= until or abs(at - storm_ms) < _STORM_MS:
-                missed += gone
-            else:
-                lost += gone
-    return lost, missed
+@contextmanager
+def _crowd(port: int, gateways: int) -> Iterator[Connection]:
+    """Gateways in a process of their own, on the cores that are left."""
+    orders, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=live, args=(theirs, port, gateways, _ANSWER_S))
+    process.start()
+    theirs.close()
+    try:
+        yield orders
+    finally:
+        orders.close()
+        process.join()
 
 
 @contextmanager
 def _running(gateways: int, meters: int, interval_s: int) -> Iterator[tuple[Settings, psutil.Process, int]]:
+    """Kafka and a collector: the collector on the first core, all else on the others."""
+    cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         settings = Settings(
             data_dir=Path(folder),
@@ -213,31 +230,20 @@ def _running(gateways: int, meters: int, interval_s: int) -> Iterator[tuple[Sett
         )
         (settings.data_dir / "registry.json").write_text(json.dumps(_registry(gateways, meters)))
         lend_jars(settings.data_dir)
+        os.sched_setaffinity(0, cores[1:] or cores)
         running = [start_part(settings, "kafka")]
         try:
+            # A process has the cores of the one that starts it.
+            os.sched_setaffinity(0, cores[:1])
             running.append(start_part(settings, "collector"))
+            os.sched_setaffinity(0, cores[1:] or cores)
             record = read_record(settings, "collector")
             assert record is not None
-            _pin(running[-1].pid, running[0].pid)
             yield settings, psutil.Process(running[-1].pid), record.ports["dial_in"]
         finally:
             for process in reversed(running):
                 stop_part(process)
-
-
-def _pin(collector: int, kafka: int) -> None:
-    """Give the collector a core of its own, and the gateways and Kafka the others, where there are several."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        _set_affinity(collector, {cores[-1]})
-        _set_affinity(kafka, set(cores[:-1]))
-        _set_affinity(os.getpid(), set(cores[:-1]))
-
-
-def _set_affinity(pid: int, cores: set[int]) -> None:
-    """Of all threads of a process: each has its own."""
-    for thread in psutil.Process(pid).threads():
-        os.sched_setaffinity(thread.id, cores)
+            os.sched_setaffinity(0, cores)
 
 
 def _registry(gateways: int, meters: int) -> dict[str, object]:
@@ -247,13 +253,13 @@ def _registry(gateways: int, meters: int) -> dict[str, object]:
                 "site": f"S{site}",
                 "gateways": [
                     {
-                        "gateway": _name(number),
+                        "gateway": gateway_name(number),
                         "link": "dial-in",
-                        "registration": _name(number),
+                        "registration": gateway_name(number),
                         "meters": [
                             {
-                                "meter": f"{_name(number)}-{meter:02d}",
-                                "address": f"{number * 100 + meter:012d}",
+                                "meter": f"{gateway_name(number)}-{meter:02d}",
+                                "address": f"{number * _ADDRESSES + meter:012d}",
                                 "template": _TEMPLATE,
                             }
                             for meter in range(1, meters + 1)
@@ -265,7 +271,3 @@ def _registry(gateways: int, meters: int) -> dict[str, object]:
             for site in range(10)
         ]
     }
-
-
-def _name(number: int) -> str:
-    return f"G{number:05d}"
