@@ -126,6 +126,12 @@ class CommandFeed:
     def _commands(self, consumer: KafkaConsumer) -> Iterator[Command]:
         for records in consumer.poll(timeout_ms=_POLL_MS).values():
             for record in records:
-                command = self._read(record.key, record.value)
+                try:
+                    command = self._read(record.key, record.value)
+                except Exception as error:
+                    # No record may hold up the commands behind it. The ledger repeats what it still wants.
+                    place = f"partition {record.partition}, offset {record.offset}"
+                    log.critical("record passed over", place=place, error=repr(error))
+                    continue
                 if command is not None:
                     yield command

@@ -8,6 +8,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ VERSION: Final = 1
 KEPT_MS: Final = 8 * 24 * 60 * 60_000
 """Longer than a command can come again from its topic."""
 FRAME_BYTES_MAX: Final = 4096
+DETAIL_MAX: Final = 1_000
+"""Characters: a record must fit its topic, or no report behind it would get there."""
 _BATCH_MAX: Final = 1000
 _ACKNOWLEDGED_S: Final = 30
 _RETRY_S: Final = 1.0
@@ -72,7 +75,7 @@ class Report:
                 "sequence": command.sequence,
                 "action": command.action,
                 "outcome": self.outcome,
-                "detail": self.detail,
+                "detail": self.detail[:DETAIL_MAX],
                 "at": format_time(self.at_ms),
                 "frame": self.frame[:FRAME_BYTES_MAX].hex(),
             }
@@ -94,6 +97,8 @@ class CommandReporter:
         self._waiting: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
+        self.failure: Future[None] = Future()
+        """Never done, unless reporting fails by a bug: then it has the exception."""
 
     def start(self) -> None:
         self._thread.start()
@@ -127,6 +132,8 @@ class CommandReporter:
         except sqlite3.Error as error:
             # Commands go on being carried out: what is not reported now is by a later start, whose disk works.
             log.critical("commands are no longer reported", error=repr(error))
+        except Exception as error:
+            self.failure.set_exception(error)
         finally:
             told.close()
 

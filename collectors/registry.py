@@ -30,6 +30,8 @@ USERS_MAX: Final = 247
 
 Link = Literal["modbus-tcp", "tcp", "dial-in", "acrel-4g"]
 
+_NAME_BYTES_MAX: Final = 255
+"""A round has one byte for the length of a name."""
 _POLLED: Final[frozenset[Link]] = frozenset({"modbus-tcp", "tcp"})
 _SPOKEN: Final[dict[Link, tuple[Protocol, ...]]] = {
     "modbus-tcp": ("modbus",),
@@ -137,7 +139,7 @@ def read_registry(path: Path) -> Registry:
         file = msgspec.json.decode(path.read_bytes(), type=_File)
     except FileNotFoundError:
         raise RegistryError(f"{path} is missing: it names the gateways to collect from") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise RegistryError(f"{path}: {error}") from error
     gateways = tuple(_plan(site.site, gateway) for site in file.sites for gateway in site.gateways)
     _check_once("gateway", [plan.gateway for plan in gateways])
@@ -148,11 +150,14 @@ def read_registry(path: Path) -> Registry:
 
 def _plan(site: str, entry: _Gateway) -> GatewayPlan:
     place = f"site {site}, gateway {entry.gateway}"
+    for what, name in (("site", site), ("gateway", entry.gateway)):
+        if not 1 <= len(name.encode()) <= _NAME_BYTES_MAX:
+            raise RegistryError(f"{place[:80]}: the name of a {what} has 1 to {_NAME_BYTES_MAX} bytes")
     if entry.link in _POLLED:
         if not (entry.host and 0 < entry.port < 65536):
             raise RegistryError(f"{place}: a {entry.link} gateway needs host and port")
-    elif not (entry.registration and entry.registration.isascii()):
-        raise RegistryError(f"{place}: a {entry.link} gateway needs its registration text, in ASCII")
+    elif not (entry.registration and entry.registration.isascii() and entry.registration.isprintable()):
+        raise RegistryError(f"{place}: a {entry.link} gateway needs its registration text, in printable ASCII")
     if entry.link == "dial-in" and entry.registration.encode("ascii").startswith(acrel4g.START):
         raise RegistryError(f"{place}: a registration text does not begin with {{{{, as frames of acrel-4g do")
     if entry.link == "acrel-4g" and len(entry.registration) > acrel4g.SERIAL_SIZE:

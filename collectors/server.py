@@ -115,7 +115,8 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
     if plan is not None:
         uploads = await UploadService.start(plan, settings.data_dir, clock=clock, keys=keys, publish=publisher.publish)
     announce_ready(settings, PART, {"dial_in": port} | ({"upload": uploads.port} if uploads is not None else {}))
-    failed = await _first_failure([sessions.failure, watching, *(uploads.tasks if uploads is not None else [])], stop)
+    parts = [sessions.failure, watching, asyncio.wrap_future(reporter.failure)]
+    failed = await _first_failure([*parts, *(uploads.tasks if uploads is not None else [])], stop)
     if uploads is not None:
         await uploads.stop()
     watching.cancel()

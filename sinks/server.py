@@ -83,7 +83,7 @@ def copy_frames(settings: Settings, stop: threading.Event) -> None:
             failures += 1
             log.warning("copying raw frames again", reason=str(error), failures=failures, pause_s=pause)
             stop.wait(pause)
-        except SinkError as error:
+        except Exception as error:
             log.error("raw frames are no longer copied", reason=f"{type(error).__name__}: {error}")
             return
 

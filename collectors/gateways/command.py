@@ -18,6 +18,8 @@ from streams.core.strictjson import read_object
 ACTIONS: Final = frozenset(
     ("cut", "restore", "retain", "release", "set_price", "recharge", "sync_time", "set_parameters")
 )
+SEQUENCE_MAX: Final = (1 << 63) - 1
+TEXT_MAX: Final = 1_000
 _SUBJECTS = {"cut": "supply", "restore": "supply", "retain": "retaining", "release": "retaining"}
 """What an action changes, where that is not called as the action: of one subject only the last word counts."""
 
@@ -106,11 +108,32 @@ def convert_command(fields: Mapping[str, Any]) -> Command:
         command = msgspec.convert(fields, type=Command)
     except msgspec.ValidationError as error:
         raise CommandError(str(error)) from error
+    _check_sizes(command)
     if command.v != 1:
         raise CommandError(f"version {command.v} of the command format is not known")
     if command.action not in ACTIONS:
         raise CommandError(f"`action` {command.action!r} is not one of {', '.join(sorted(ACTIONS))}")
     return command
+
+
+def _check_sizes(command: Command) -> None:
+    """Refuse what no command has, and what neither a database nor a log could hold."""
+    if not 1 <= command.sequence <= SEQUENCE_MAX:
+        raise CommandError(f"`sequence` is not one from 1 to {SEQUENCE_MAX}")
+    if not 0 <= command.count <= SEQUENCE_MAX:
+        raise CommandError(f"`count` is not one from 0 to {SEQUENCE_MAX}")
+    for name, value in msgspec.structs.asdict(command).items():
+        named = value if isinstance(value, dict) else {"": value}
+        for text in (text for pair in named.items() for text in pair if isinstance(text, str)):
+            if len(text) > TEXT_MAX or (not text.isascii() and _is_half(text)):
+                raise CommandError(f"`{name}` has over {TEXT_MAX} characters, or half a surrogate pair")
+        if len(named) > TEXT_MAX:
+            raise CommandError(f"`{name}` has over {TEXT_MAX} entries")
+
+
+def _is_half(text: str) -> bool:
+    """Whether a text has a half of a surrogate pair, which is no UTF-8."""
+    return any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
 class CommandBook:

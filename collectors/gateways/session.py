@@ -122,16 +122,20 @@ class GatewaySession:
             tasks.create_task(self._run_rounds())
             tasks.create_task(self._run_commands())
 
-    async def end(self, task: asyncio.Task[None]) -> list[Command]:
+    def give_up(self, which: Callable[[Command], bool], why: str) -> None:
+        """Drop the commands that wait and of which `which` says so, as misplaced."""
+        self._waiting.give_up(which, why)
+
+    async def end(self, task: asyncio.Task[None]) -> list[Waiting]:
         """End the task that `run` is in, but not amid a command, which might be carried out and not be reported.
 
         Returns:
-            The commands that wait and were not sent.
+            What waits and was not sent.
         """
         async with self._carrying:
             task.cancel()
         await asyncio.wait({task})
-        return self._waiting.commands()
+        return self._waiting.all()
 
     def order(self, command: Command) -> None:
         """Have a command carried out as soon as the line is free; a later one of the meter takes its place."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import structlog
@@ -83,9 +83,17 @@ class WaitingCommands:
                 async with asyncio.timeout_at(min(first, default=None)):
                     await self._added.wait()
 
-    def commands(self) -> list[Command]:
+    def all(self) -> list[Waiting]:
         """Those that wait, in the order in which they came."""
-        return [each.command for each in sorted(self._waiting.values(), key=lambda each: each.arrival)]
+        return sorted(self._waiting.values(), key=lambda each: each.arrival)
+
+    def give_up(self, which: Callable[[Command], bool], why: str) -> None:
+        """Drop those of which `which` says so, as misplaced."""
+        for waiting in self.all():
+            if which(waiting.command):
+                log.warning("command given up", why=why, **waiting.command.told())
+                self._report(waiting.command, Outcome.MISPLACED, why, b"")
+                self.settle(waiting)
 
     def holds(self, waiting: Waiting) -> bool:
         """Whether a command is still the last word about its subject of its meter."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import aiomqtt
 import structlog
+from kafka.errors import KafkaError
 
 from collectors.uploads.errors import UploadError
 from collectors.uploads.intake import UploadConflict, UploadIntake
@@ -53,6 +54,9 @@ class UploadSubscriber:
                         await self._take(client, message)
             except aiomqtt.MqttError as error:
                 log.warning("MQTT broker away", error=str(error), again_in_s=wait_s)
+            except KafkaError as error:
+                # What was being taken was not acknowledged, so the broker has it still.
+                log.warning("upload not taken by Kafka", error=repr(error), again_in_s=wait_s)
             finally:
                 self.connected.clear()
             await asyncio.sleep(wait_s)

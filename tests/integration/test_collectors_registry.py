@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from structlog.testing import capture_logs
 
 from collectors.gateways.clock_book import ClockBook
@@ -207,5 +208,105 @@ async def test_a_command_that_waits_is_carried_out_where_its_gateway_is_then(tmp
             collector.sessions.order(command("G02", 17, 10))
             assert await collector.reports.get() == (10, "misplaced")
         assert modbus.writes == [(17, [1, 1])]
+    finally:
+        await modbus.stop()
+
+
+def gateway_with(name: str, port: int, **meters: int) -> dict[str, Any]:
+    found = [{"meter": meter, "address": str(address), "template": "ddsy1352"} for meter, address in meters.items()]
+    return {"gateway": name, "link": "modbus-tcp", "host": HOST, "port": port, "meters": found}
+
+
+def for_meter(meter: str, gateway: str, address: int, sequence: int) -> Command:
+    return msgspec.structs.replace(command(gateway, address, sequence), meter=meter)
+
+
+@awaited
+async def test_a_command_never_goes_to_a_meter_that_took_the_place_of_its_own(tmp_path: Path) -> None:
+    first, second = PymodbusGateway({17: 5, 19: 8}), PymodbusGateway({17: 7, 18: 6})
+    (nobody,) = free_ports(1)
+    await first.start()
+    await second.start()
+    try:
+        before = gateway_with("G01", nobody, MA=17), gateway_with("G02", second.port, MB=18)
+        async with collecting(tmp_path, *before) as collector:
+            collector.sessions.order(for_meter("MA", "G01", 17, 4))
+            # MA has moved to another gateway, and MC hangs where it was.
+            collector.write(gateway_with("G01", first.port, MC=17), gateway_with("G02", second.port, MA=17))
+            assert await collector.reports.get() == (4, "misplaced")
+            collector.sessions.order(for_meter("MA", "G01", 17, 5))
+            assert await collector.reports.get() == (5, "misplaced")
+            collector.sessions.order(for_meter("MA", "G02", 17, 6))
+            assert await collector.reports.get() == (6, "accepted")
+        assert (first.writes, second.writes) == ([], [(17, [1, 1])])
+    finally:
+        await first.stop()
+        await second.stop()
+
+
+@awaited
+async def test_a_command_that_waits_is_not_for_another_meter_at_its_address(tmp_path: Path) -> None:
+    modbus = PymodbusGateway({17: 5, 18: 6})
+    (nobody,) = free_ports(1)
+    await modbus.start()
+    try:
+        async with collecting(tmp_path, gateway_with("G01", nobody, MA=17, MB=18)) as collector:
+            collector.sessions.order(for_meter("MA", "G01", 17, 4))
+            # The ledger knew the successor of MB before the registry did.
+            collector.sessions.order(for_meter("MB-2", "G01", 18, 1))
+            collector.write(gateway_with("G01", modbus.port, **{"MC": 17, "MB-2": 18}))
+            assert sorted([await collector.reports.get(), await collector.reports.get()]) == [
+                (1, "accepted"),
+                (4, "misplaced"),
+            ]
+        assert modbus.writes == [(18, [1, 1])]
+    finally:
+        await modbus.stop()
+
+
+@awaited
+async def test_a_command_that_comes_while_its_gateway_changes_is_carried_out(tmp_path: Path) -> None:
+    modbus = PymodbusGateway({17: 5, 18: 6})
+    await modbus.start()
+    try:
+        async with collecting(tmp_path, polled("G01", modbus.port, 17), polled("G02", modbus.port, 17)) as collector:
+            await collector.round_of("G01")
+            further = [polled("G01", modbus.port, 17, 18), polled("G02", modbus.port, 17, 18)]
+            write(collector.path, *further)
+            registry = read_registry(collector.path)
+            changing = asyncio.create_task(collector.sessions.take(registry))
+            await asyncio.sleep(0)
+            # The old sessions end, the further ones are not there yet.
+            assert "G01" in collector.sessions
+            collector.sessions.order(command("G01", 17, 4))
+            collector.sessions.order(command("G02", 17, 5))
+            await changing
+            assert sorted([await collector.reports.get(), await collector.reports.get()]) == [
+                (4, "accepted"),
+                (5, "accepted"),
+            ]
+        assert sorted(modbus.writes) == [(17, [1, 1]), (17, [1, 1])]
+    finally:
+        await modbus.stop()
+
+
+@awaited
+async def test_a_registry_that_is_no_text_or_cannot_be_read_is_told_of(tmp_path: Path) -> None:
+    modbus = PymodbusGateway({17: 5, 18: 6})
+    await modbus.start()
+    try:
+        with capture_logs() as logs:
+            async with collecting(tmp_path, polled("G01", modbus.port, 17)) as collector:
+                collector.path.write_bytes(b'{"sites": [{"site": "\xff"}]}')
+                while len([line for line in logs if line["log_level"] == "error"]) < 1:
+                    await collector.round_of("G01")
+                collector.path.unlink()
+                collector.path.mkdir()
+                while len([line for line in logs if line["log_level"] == "error"]) < 2:
+                    await collector.round_of("G01")
+                collector.path.rmdir()
+                collector.write(polled("G01", modbus.port, 17, 18))
+                while set(await collector.round_of("G01")) != {17, 18}:
+                    pass
     finally:
         await modbus.stop()

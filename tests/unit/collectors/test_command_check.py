@@ -16,6 +16,7 @@ from streams.core.localtime import format_time
 
 NOON_MS = 1_772_424_000_000
 KEY = bytes(range(32))
+UNREADABLE = Command("", "G1", "", 0, "", "", False, "", "", 0)
 REPORT_SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schemas/gateway.reports.json").read_text("utf-8"))
 
 
@@ -103,8 +104,31 @@ def test_a_forged_command_is_reported_and_goes_no_further(
         (fields(action="open"), "`action` 'open'"),
         (fields(sequence="1"), "sequence"),
         (fields(gateway="G2"), "its key is 'G1'"),
+        (fields(sequence=1 << 63), "`sequence` is not one from 1"),
+        (fields(sequence=0), "`sequence` is not one from 1"),
+        (fields(count=-1), "`count` is not one from 0"),
+        (fields(meter="\ud800"), "`meter` has over 1000 characters, or half"),
+        (fields(address="1" * 5_000), "`address` has over 1000 characters"),
+        (fields(prices={"peak": "\udfff"}), "`prices` has over"),
+        (fields(prices={str(number): "1" for number in range(1_001)}), "`prices` has over 1000 entries"),
+        (fields(action="x" * 900 + "y" * 100), "is not one of"),
     ],
-    ids=["nothing", "twice", "version", "action", "sequence", "gateway"],
+    ids=[
+        "nothing",
+        "twice",
+        "version",
+        "action",
+        "sequence",
+        "gateway",
+        "beyond 64 bits",
+        "no sequence",
+        "count",
+        "half a pair",
+        "long address",
+        "half a pair within",
+        "many prices",
+        "long action",
+    ],
 )
 def test_a_record_that_is_no_command_is_reported(value: dict[str, Any] | bytes, said: str) -> None:
     judged = Judged({})
@@ -112,6 +136,7 @@ def test_a_record_that_is_no_command_is_reported(value: dict[str, Any] | bytes, 
     ((outcome, detail),) = judged.reports
     assert outcome is Outcome.MALFORMED
     assert said in detail
+    assert len(Report(UNREADABLE, outcome, detail * 10, NOON_MS, b"").value()) < 3_000
 
 
 def test_commands_of_other_gateways_are_their_collectors_to_judge() -> None:

@@ -212,6 +212,26 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, change: Change, said: st
         read_registry(written(tmp_path, registry))
 
 
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        ({"gateway": ""}, "the name of a gateway has 1 to 255 bytes"),
+        ({"gateway": "x" * 256}, "the name of a gateway has 1 to 255 bytes"),
+        ({"registration": "R\r\n"}, "printable ASCII"),
+    ],
+)
+def test_names_fit_a_round_and_a_call(tmp_path: Path, gateway: dict[str, str], said: str) -> None:
+    with pytest.raises(RegistryError, match=said):
+        with_gateway(tmp_path, **{"link": "dial-in", "registration": "R", "meters": [], **gateway})
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    path.write_bytes(b'{"sites": [{"site": "\xff"}]}')
+    with pytest.raises(RegistryError, match=r"registry\.json"):
+        read_registry(path)
+
+
 def test_a_file_that_is_missing_or_no_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "registry.json"
     with pytest.raises(RegistryError, match=f"{path} is missing"):
