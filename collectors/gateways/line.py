@@ -150,6 +150,10 @@ class Line(Protocol):
         """
         ...
 
+    async def back(self) -> bool:
+        """Wait for a connection that the gateway makes; at once False where the collector calls it."""
+        ...
+
     async def close(self) -> None:
         """Let go of the connection."""
         ...

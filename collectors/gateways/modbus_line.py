@@ -72,6 +72,10 @@ class ModbusLine:
         """See `Line.set_clock`."""
         raise no_clock(meter)
 
+    async def back(self) -> bool:
+        """See `Line.back`."""
+        return False
+
     async def close(self) -> None:
         """See `Line.close`."""
         if self._streams is not None:

@@ -14,6 +14,10 @@ class PolledLine(SerialLine):
         self._host, self._port = host, port
         self._reader: asyncio.StreamReader | None = None
 
+    async def back(self) -> bool:
+        """See `Line.back`."""
+        return False
+
     async def _connection(self) -> asyncio.StreamWriter:
         if self._reader is not None and self._reader.at_eof():
             # The gateway hung up meanwhile; a command into that connection would be lost, but count as sent.

@@ -89,6 +89,11 @@ class SerialLine:
         async with self._turn:
             return await self._clear_and_exchange(meter, dialect.set_clock(meter, now()), claim)
 
+    async def back(self) -> bool:
+        """See `Line.back`."""
+        await self.connected.wait()
+        return True
+
     async def close(self) -> None:
         """See `Line.close`."""
         listening, self._listening = self._listening, None

@@ -102,6 +102,8 @@ class GatewaySession:
         self._book = book
         self._clocks = ClockCare(plan, clocks)
         self._may_set_clocks = may_set_clocks
+        self._left: Sequence[MeterOnLine] = ()
+        """Of the running round, the meters that were not asked because the line was lost."""
         self._in_turn: list[MeterOnLine] = []
         """The meters that were asked in this round for what is asked seldom, their clocks among it."""
         self._publish = publish
@@ -153,11 +155,14 @@ class GatewaySession:
         """
         self._rounds += 1
         silent = [self._meters[meter] for meter in self._silent]
-        meters = [meter for meter in self.plan.meters if meter.meter not in self._silent] + silent
+        return await self._read_on([meter for meter in self.plan.meters if meter.meter not in self._silent] + silent)
+
+    async def _read_on(self, meters: Sequence[MeterOnLine]) -> Round | None:
+        """Ask these meters as a round, or the rest of one; `_left` has those that the line was lost for."""
         self._gathering = Gathering(self.plan)
         try:
             self._in_turn.clear()
-            await self._gather(meters, self._gathering, events=True)
+            self._left = await self._gather(meters, self._gathering, events=True)
             await self._tend_clocks()
             return self._gathering.take(self._clock.now_ms())
         finally:
@@ -169,20 +174,22 @@ class GatewaySession:
         await self._gather(meters, gathering)
         return gathering.take(self._clock.now_ms())
 
-    async def _gather(self, meters: Sequence[MeterOnLine], into: Gathering, *, events: bool = False) -> None:
-        """Ask meters, one after the other.
+    async def _gather(
+        self, meters: Sequence[MeterOnLine], into: Gathering, *, events: bool = False
+    ) -> Sequence[MeterOnLine]:
+        """Ask meters, one after the other; those that were not asked because the line was lost.
 
         Args:
             events: Whether those whose turn it is in this round are asked for their counts of events.
         """
         silent = 0
-        for meter in meters:
+        for place, meter in enumerate(meters):
             heard = _Heard()
             in_turn = events and (self._rounds + meter.address) % self._pace.events_every == 0
             try:
                 await self._hear(meter, heard, into, in_turn=in_turn)
             except LineAway:
-                break
+                return meters[place:]
             except NoAnswer:
                 silent += not heard.frames
             except LineError as error:
@@ -195,6 +202,7 @@ class GatewaySession:
             if silent >= self._pace.silent_meters:
                 log.warning("gateway silent", gateway=self.plan.gateway, after=meter.meter)
                 break
+        return ()
 
     async def _hear(self, meter: MeterOnLine, heard: _Heard, into: Gathering, *, in_turn: bool) -> None:
         """Ask a meter for all that it is to tell.
@@ -328,6 +336,19 @@ class GatewaySession:
             if missed:
                 log.warning("rounds missed", gateway=self.plan.gateway, rounds=missed)
             due += (missed + 1) * interval_s
+            # A gateway that lost its line is read to the end once it has called again, not a whole interval later.
+            while self._left and await self._is_back(before=due):
+                taken = await self._read_on(self._left)
+                if taken is not None:
+                    await self._publish(taken)
+
+    async def _is_back(self, *, before: float) -> bool:
+        """Whether the gateway called again before a moment of the loop's clock."""
+        try:
+            async with asyncio.timeout_at(before):
+                return await self._line.back()
+        except TimeoutError:
+            return False
 
     async def _run_commands(self) -> None:
         """One command after the other; those of meters that are known to be silent come last, and ever less often."""

@@ -34,6 +34,8 @@ ONE, OTHER = 151230011061, 123456789012
 NAME = b"SLUICE-S1-G02"
 LONGER = b"SLUICE-S1-G021"
 HEARTBEAT = b"SLUICE-HEARTBEAT"
+INTERVAL_S = 2.0
+"""Long enough for a gateway to call again, and short enough to wait for."""
 
 
 @contextlib.asynccontextmanager
@@ -249,6 +251,32 @@ async def test_a_gateway_that_calls_again_goes_on(tmp_path: Path) -> None:
             assert list(frames_of(await run.next_round(), "energy")) == [ONE]
         assert second.heard
         await second.hang_up()
+
+
+@awaited
+async def test_a_round_that_lost_its_line_goes_on_when_the_gateway_has_called_again(tmp_path: Path) -> None:
+    meters = {f"{number:012d}": meter(number) for number in (11, 12, 13)}
+    silent = asyncio.Event()
+
+    def script(request: Dlt645Frame) -> Iterable[bytes]:
+        if int(request.address) == 12 and not silent.is_set():
+            silent.set()
+            return []
+        return [meters[request.address].answer(request)]
+
+    async with listening(timeout_s=30.0) as (port, line, _):
+        gateway = ScriptedGateway(script)
+        await gateway.call(port, NAME)
+        await line.connected.wait()
+        async with driven(dialling(11, 12, 13), line, tmp_path, pace=Pace(interval_s=INTERVAL_S)) as run:
+            await silent.wait()
+            await gateway.hang_up()
+            assert set(frames_of(await run.next_round(), "energy")) == {11}
+            await gateway.call(port, NAME)
+            # Not all of them again, as in the next round, which is an interval away.
+            assert set(frames_of(await run.next_round(), "energy")) == {12, 13}
+            assert set(frames_of(await run.next_round(), "energy")) == {11, 12, 13}
+        await gateway.hang_up()
 
 
 @awaited
