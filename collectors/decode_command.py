@@ -6,10 +6,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from collectors.wire.describe import cjt188, dlt645, modbus
+from collectors.wire.describe import cjt188, dlt645, mbus, modbus
 from collectors.wire.errors import FrameError
 
-_PROTOCOLS = {"dlt645": dlt645.describe, "cjt188": cjt188.describe, "modbus": modbus.describe}
+_PROTOCOLS = {"dlt645": dlt645.describe, "cjt188": cjt188.describe, "modbus": modbus.describe, "mbus": mbus.describe}
 
 
 def decode(

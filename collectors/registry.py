@@ -43,6 +43,7 @@ _ADDRESSES: Final[dict[Protocol, tuple[int, int, int]]] = {
     "modbus": (1, 247, 12),
     "dlt645-2007": (0, 999_999_999_998, 12),
     "cjt188": (0, 99_999_999_999_998, 14),
+    "mbus": (1, 250, 3),
 }
 """Lowest and highest address and how many digits it has. The numbers beyond are those of broadcasts: a command to one
 would be for all meters of the line."""

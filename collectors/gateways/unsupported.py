@@ -11,6 +11,7 @@ from collectors.wire.templates import TEMPLATES
 _NO_RECHARGE: Final[dict[Protocol, str]] = {
     "dlt645-2007": "its security module takes only recharges signed with keys that the seller's key server holds",
     "modbus": "its maker encrypts recharges in a way that is not public",
+    "mbus": "it holds no credit",
     "cjt188": "how its purchase is laid out is not public",
 }
 

@@ -3,7 +3,7 @@
 The plain form of `collectors.wire.arrays`; tests hold the two against each other.
 """
 
-from collectors.wire import cjt188, dlt645, modbus, modbus_rtu
+from collectors.wire import cjt188, dlt645, mbus, modbus, modbus_rtu
 from collectors.wire.binary_fraction import counts_of
 from collectors.wire.cjt188 import Cjt188Frame
 from collectors.wire.errors import FrameError
@@ -30,6 +30,8 @@ def read_register(frame: bytes, template: Template, address: int, name: str = "e
         words = _modbus_words(frame, address, item.words, item.function)
         raw = _raw(words, high_word_first=item.high_word_first)
         return (counts_of(raw, item.counts) if item.counts else raw) * item.scale
+    if template.protocol == "mbus":
+        return mbus.read_litres(frame, address, item.start)
     if template.protocol == "cjt188":
         return _value(_cjt188_body(frame, address, item), item)
     value = _dlt645_value(frame, address, item.start, item.words)

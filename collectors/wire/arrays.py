@@ -20,6 +20,7 @@ from collectors.wire.template import Template
 T = TypeVar("T", bound=np.generic)
 
 _READERS = {"modbus": arrays_modbus, "dlt645-2007": arrays_dlt645, "cjt188": arrays_cjt188}
+"""By protocol. An answer of M-Bus has its value wherever its records end up: each is read by itself, in 50 µs."""
 
 
 def decode_registers(block: Block, template: Template) -> tuple[Values, Good]:
@@ -28,8 +29,8 @@ def decode_registers(block: Block, template: Template) -> tuple[Values, Good]:
     Returns:
         Wh or litres, nano-yuan or recharges for each frame, and whether the frame is good; 0 where it is not.
     """
-    reader, item = _READERS[template.protocol], template.register(block.item)
-    if item is None or block.frame_length not in reader.answer_sizes(item):
+    reader, item = _READERS.get(template.protocol), template.register(block.item)
+    if reader is None or item is None or block.frame_length not in reader.answer_sizes(item):
         return _one_by_one(block, lambda frame, address: read_register(frame, template, address, block.item), np.int64)
     total, good = reader.registers(_matrix(block), block.addresses, item)
     return np.where(good, total, 0), good
@@ -42,10 +43,10 @@ def decode_bands(block: Block, template: Template) -> tuple[Values, Good]:
         Wh or litres, a row a frame, a column a tariff, `UNTOLD` where the meter has none; and whether the frame is
         good; 0 where it is not.
     """
-    reader, item = _READERS[template.protocol], template.bands
+    reader, item = _READERS.get(template.protocol), template.bands
     if item is None:
         return np.zeros((len(block), 0), np.int64), np.zeros(len(block), np.bool_)
-    if block.frame_length not in reader.answer_sizes(item):
+    if reader is None or block.frame_length not in reader.answer_sizes(item):
         return _one_by_one(block, lambda frame, address: read_bands(frame, template, address), np.int64, item.tariffs)
     totals, good = reader.bands(_matrix(block), block.addresses, item)
     return np.where(good[:, None], totals, 0), good
@@ -57,8 +58,8 @@ def decode_supply(block: Block, template: Template) -> tuple[Bytes, Good]:
     Returns:
         A `Supply` code for each frame, and whether the frame is good; UNKNOWN where it is not.
     """
-    reader = _READERS[template.protocol]
-    if template.relay is None or block.frame_length not in reader.answer_sizes(template.relay):
+    reader = _READERS.get(template.protocol)
+    if reader is None or template.relay is None or block.frame_length not in reader.answer_sizes(template.relay):
         return _one_by_one(block, lambda frame, address: read_supply(frame, template, address), np.uint8)
     supply, good = reader.supply(_matrix(block), block.addresses, template.relay)
     return np.where(good, supply, np.uint8(0)), good
@@ -70,8 +71,8 @@ def decode_conditions(block: Block, template: Template) -> tuple[Values, Good]:
     Returns:
         Bits for each frame, and whether the frame is good; 0 where it is not.
     """
-    reader, item = _READERS[template.protocol], template.status
-    if item is None or block.frame_length not in reader.answer_sizes(item):
+    reader, item = _READERS.get(template.protocol), template.status
+    if reader is None or item is None or block.frame_length not in reader.answer_sizes(item):
         return _one_by_one(block, lambda frame, address: read_conditions(frame, template, address), np.int64)
     status, good = reader.status(_matrix(block), block.addresses, item)
     return np.where(good, conditions_of(status, item), 0), good

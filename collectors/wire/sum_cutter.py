@@ -31,6 +31,10 @@ class SumCutter(ABC):
     def frame_size(self, head: bytes) -> int:
         """The bytes of the frame that begins with `head`; 0 if none can."""
 
+    def is_summed(self, frame: bytes) -> bool:
+        """Whether a frame's check value is right."""
+        return sum(frame[:-2]) & 0xFF == frame[-2]
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take bytes in; the valid frames that are whole now."""
         buffer = self._buffer
@@ -67,7 +71,7 @@ class SumCutter(ABC):
         frame = bytes(self._buffer[place : place + size])
         if frame[-1] != _END:
             return False
-        if sum(frame[:-2]) & 0xFF == frame[-2]:
+        if self.is_summed(frame):
             return True
         if place not in self._judged and len(self.damaged) < _DAMAGED_MAX:
             self.damaged.append(frame)

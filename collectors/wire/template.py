@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal, get_args
 
 from streams.core.conditions import EVENTS, Condition
 
-Protocol = Literal["modbus", "dlt645-2007", "cjt188"]
+Protocol = Literal["modbus", "dlt645-2007", "cjt188", "mbus"]
 PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 
 EVENT_ITEMS: Final = tuple(event.value for event in EVENTS)
@@ -30,10 +30,12 @@ class RegisterItem:
     On CJ/T188 `start` is the identifier, whose answer has `length` data bytes; behind identifier and SER, from byte
     `at` on, are `words` bytes of BCD and, where there are `units`, one of unit: a raw 1 is so many Wh or litres as
     they have for it.
+
+    On M-Bus the item is the volume of the storage `start`, in litres whatever the meter counts in.
     """
 
     start: int
-    words: int
+    words: int = 0
     scale: int = 1
     high_word_first: bool = True
     function: int = 0x03

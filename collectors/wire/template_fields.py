@@ -186,6 +186,7 @@ FIELDS: Final[dict[Protocol, _Sections]] = {
             "operator": Field(_secret),
         },
     ),
+    "mbus": {"": {}, "energy": {"start": _BYTE}},
     "cjt188": _sections(
         {"meter_type": _BYTE, "low_byte_first": Field(_flag, needed=False)},
         _VALUE_IN_ANSWER,

@@ -35,6 +35,8 @@ def misfits(protocol: Protocol, items: Mapping[str, AnyItem | ClockItem]) -> Ite
 
 
 def _of_register(protocol: Protocol, name: str, item: RegisterItem) -> Iterator[tuple[str, str]]:
+    if protocol == "mbus":
+        return
     if protocol == "modbus" and item.counts and item.words != 2:
         yield f"{name}.words", "is 2 where `counts` says that the words are a binary fraction"
     highest = HIGHEST * item.scale if item.counts else _highest(protocol, item.words, _scale(item))

@@ -31,6 +31,8 @@ class Link(StrEnum):
     """Called; Acrel meters by Modbus RTU on a serial server."""
     WATER = "water"
     """Calls; water meters with valves by CJ/T188."""
+    MBUS = "mbus"
+    """Called; water meters without valves by M-Bus behind a level converter."""
     ACREL_4G = "acrel-4g"
     """Calls; Acrel meters by Modbus RTU in Acrel's frames."""
     HTTP = "http"
@@ -46,7 +48,12 @@ class Link(StrEnum):
     @property
     def is_called(self) -> bool:
         """Whether the collector calls it, rather than the other way round."""
-        return self in (Link.MODBUS_TCP, Link.RTU)
+        return self in (Link.MODBUS_TCP, Link.RTU, Link.MBUS)
+
+    @property
+    def is_commanded(self) -> bool:
+        """Whether the collector can cut and restore behind it."""
+        return not self.uploads and self is not Link.MBUS
 
 
 DEMO_LINKS = (Link.MODBUS_TCP, Link.DIAL_IN)

@@ -5,7 +5,7 @@ from typing import Final
 
 from infra.fleet.property import GatewayPlan, Link, Property
 
-_LINKS: Final = {Link.RTU: "tcp", Link.WATER: "dial-in"}
+_LINKS: Final = {Link.RTU: "tcp", Link.MBUS: "tcp", Link.WATER: "dial-in"}
 """In the registry's words, where they are others."""
 
 

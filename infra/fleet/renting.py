@@ -76,7 +76,7 @@ class Renting:
 
     def _meter(self, account: str, place: Place, tenancy: Tenancy) -> MeterSpec:
         draw = Seeded(self.seed, "meter", place.meter)
-        is_water = place.link is Link.WATER
+        is_water = place.link in (Link.WATER, Link.MBUS)
         load = ShapeLoad(
             draw.pick(tenancy.shapes),
             yearly_wh=(draw.skewed(*tenancy.yearly_kwh) * 1000 + draw.below(1000)) // (_WATER_SHARE if is_water else 1),
@@ -165,6 +165,8 @@ def tariff_of(spec: MeterSpec, electricity: Tariff) -> Tariff:
 def _template(link: Link, tenancy: Tenancy) -> str:
     if link is Link.WATER:
         return "cjt188-water"
+    if link is Link.MBUS:
+        return "mbus-water"
     if link in _DLT645_LINKS:
         return "dlt645-2007"
     return "dtsy1352" if tenancy.phases == 3 else "ddsy1352"

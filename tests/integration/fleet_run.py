@@ -6,6 +6,7 @@ seconds and nothing hangs on who is faster.
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +114,8 @@ class FleetRun:
         site = self.sites[taken.site]
         readings = read_rounds(site.ledger, [(site.offset, taken)])
         for number, register in zip(readings.batch.meter.tolist(), readings.batch.register.tolist(), strict=True):
-            if number >= 0:
+            # What was stored before a meter was replaced has its successor's address; the ledger tells them by the time.
+            if number >= 0 and taken.gateway in self._sessions:
                 # Whatever went wrong on the line: never another meter's register, nor any other bytes for one.
                 assert register in self._shown[site.meters[number]], (site.meters[number], register)
         for rejected in readings.rejected:
@@ -160,6 +162,16 @@ class FleetRun:
             woken = asyncio.Event()
             self._sleepers.append((at_ms, woken))
             await woken.wait()
+
+    async def start_again(self) -> None:
+        """Have the collector begin anew, with lines that remember nothing."""
+        assert self._told is not None
+        registry = read_registry(self._state.registry_path)
+        self._sessions.clear()
+        self._lines.clear()
+        await self._told.take(dataclasses.replace(registry, gateways=()))
+        await self._told.take(registry)
+        await self.called()
 
     async def called(self) -> None:
         """Wait until all gateways that call have done so."""

@@ -37,7 +37,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 def size_of(seed: int) -> PropertySize:
     return PropertySize(
-        sites=2, gateways=14, meters=56, seed=seed, links=tuple(Link), faults=frozenset(Fault), hours=HOURS
+        sites=2, gateways=16, meters=64, seed=seed, links=tuple(Link), faults=frozenset(Fault), hours=HOURS
     )
 
 
@@ -54,6 +54,8 @@ async def test_the_ledger_ends_with_what_the_meters_counted(seed: int, tmp_path:
                 recharge(run, number)
         # Tenants draw nothing any more: what the meters have counted is to be paid, however often they are read.
         run.board.calm()
+        # A unit on a bus of Modbus RTU that was silent is not asked for half a minute, real; a restart forgets that.
+        await run.start_again()
         for _ in range(LAST_ROUNDS):
             if consumption(run) == counted(run) and unlike(run) == set():
                 break
@@ -93,8 +95,8 @@ def counted(run: FleetRun) -> dict[str, int]:
 
 def unlike(run: FleetRun) -> set[str]:
     """The meters whose supply is not as the ledger wants it, but for those that nobody can command."""
-    uploading = {spec.meter for plan in run.group.gateways if plan.link.uploads for spec in plan.meters}
-    there = run.fleet.there() - uploading
+    left_alone = {spec.meter for plan in run.group.gateways if not plan.link.is_commanded for spec in plan.meters}
+    there = run.fleet.there() - left_alone
     wanted = {meter: action == "cut" for site in run.sites.values() for meter, action in site.desired.items()}
     return {meter for meter in there if run.fleet.meters[meter].control.is_open != wanted.get(meter, False)}
 
@@ -136,7 +138,7 @@ def check_clocks(run: FleetRun) -> None:
             if plan.link is Link.DIAL_IN and spec.meter in run.fleet.there():
                 off_ms = abs(run.fleet.meters[spec.meter].clock_ms(now_ms) - now_ms)
                 assert off_ms <= TOLERATED_MS + DRIFT_A_DAY_MS, spec.meter
-            elif plan.link is Link.WATER and spec.meter in run.fleet.there():
+            elif plan.link is Link.WATER and spec.meter in run.fleet.there() and spec.meter in known:
                 measured = known[spec.meter]
                 true_ms = run.fleet.meters[spec.meter].clock_ms(measured.measured_ms) - measured.measured_ms
                 assert measured.drift_ms is not None

@@ -16,6 +16,7 @@ from infra.fleet.gateways.cjt188_bus import Cjt188Bus
 from infra.fleet.gateways.dial_in import DialInGateway, DialInTiming
 from infra.fleet.gateways.dlt645_bus import Dlt645Bus
 from infra.fleet.gateways.line_faults import LineFaults
+from infra.fleet.gateways.mbus_bus import MbusBus
 from infra.fleet.gateways.modbus_tcp import ModbusGateway
 from infra.fleet.gateways.rtu_bus import RtuBus
 from infra.fleet.gateways.serial_server import SerialServer
@@ -38,6 +39,7 @@ _BUSES: dict[Link, Callable[[Fleet, list[Meter]], Bus]] = {
     Link.DIAL_IN: Dlt645Bus,
     Link.RTU: RtuBus,
     Link.WATER: Cjt188Bus,
+    Link.MBUS: MbusBus,
     Link.ACREL_4G: RtuBus,
 }
 _DRIFT_MS_MAX = 600_000
@@ -127,7 +129,7 @@ class Switchboard:
         envelope = Acrel4gMeterSide() if plan.link is Link.ACREL_4G else None
         bus = _BUSES[plan.link](self.fleet, meters)
         wire = Wire(bus, faults, envelope=envelope, answer_delay_s=self.answer_delay_s)
-        if plan.link is Link.RTU:
+        if plan.link.is_called:
 
             def serial(port: int) -> SerialServer:
                 return SerialServer(plan.gateway, wire, host=HOST, port=port)

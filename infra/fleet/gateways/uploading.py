@@ -29,7 +29,7 @@ Entry = dict[str, str]
 
 _ZONE = timezone(timedelta(milliseconds=LOCAL_OFFSET_MS))
 _AWAY_HOURS: Final = (1, 60)
-_SHARES: Final = {Fault.DROPPED: 10, Fault.DOUBLED: 10, Fault.REORDERED: 10, Fault.CORRUPTED: 10, Fault.AWAY: 4}
+_SHARES: Final = {Fault.DROPPED: 10, Fault.DOUBLED: 10, Fault.REORDERED: 30, Fault.CORRUPTED: 10, Fault.AWAY: 8}
 """Of a hundred rounds so many have the fault; of `AWAY`, begin it."""
 _ITEMS: Final = {"energy": 0x0001_0000, "relay": 0x0400_0503}
 

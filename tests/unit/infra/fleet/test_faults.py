@@ -27,7 +27,7 @@ STILL_MS = ORIGIN_MS + HOURS * HOUR_MS
 
 
 def group_with(*faults: Fault, hours: int = HOURS, seed: int = 1) -> Property:
-    size = PropertySize(2, 14, 140, seed=seed, links=tuple(Link), faults=frozenset(faults), hours=hours)
+    size = PropertySize(2, 16, 160, seed=seed, links=tuple(Link), faults=frozenset(faults), hours=hours)
     return lay_out(size, origin_ms=ORIGIN_MS)
 
 
@@ -85,7 +85,8 @@ def test_nothing_is_drawn_once_it_is_still() -> None:
 
 def test_water_meters_are_among_them() -> None:
     kinds = {plan.link: {spec.kind for spec in plan.meters} for plan in group_with().gateways}
-    assert kinds == {link: {Kind.WATER if link is Link.WATER else Kind.ELECTRICITY} for link in Link}
+    water = (Link.WATER, Link.MBUS)
+    assert kinds == {link: {Kind.WATER if link in water else Kind.ELECTRICITY} for link in Link}
 
 
 @pytest.mark.parametrize("killed_after", range(4))
@@ -165,7 +166,7 @@ def test_a_tie_names_each_meter_that_differs(tmp_path: Path) -> None:
         Difference("S1-M0003", charged["S1-M0003"] - 10, charged["S1-M0003"]),
         Difference("S2-M0002", lost, 0),
     )
-    assert (found.meters, found.replaced) == (140, 0)
+    assert (found.meters, found.replaced) == (160, 0)
 
 
 def test_names_are_read_in_their_own_order() -> None:
