@@ -114,7 +114,7 @@ class FleetRun:
         site = self.sites[taken.site]
         readings = read_rounds(site.ledger, [(site.offset, taken)])
         for number, register in zip(readings.batch.meter.tolist(), readings.batch.register.tolist(), strict=True):
-            # What was stored before a meter was replaced has its successor's address; the ledger tells them by the time.
+            # What was stored before a meter was replaced has its successor's address; the ledger goes by the time.
             if number >= 0 and taken.gateway in self._sessions:
                 # Whatever went wrong on the line: never another meter's register, nor any other bytes for one.
                 assert register in self._shown[site.meters[number]], (site.meters[number], register)
