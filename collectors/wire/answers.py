@@ -34,7 +34,7 @@ def read_register(frame: bytes, template: Template, address: int, name: str = "e
         return mbus.read_litres(frame, address, item.start)
     if template.protocol == "cjt188":
         return _value(_cjt188_body(frame, address, item), item)
-    value = _dlt645_value(frame, address, item.start, item.words)
+    value = dlt645.value_of(frame, address, item.start, item.words)
     return dlt645.from_bcd(value) * item.scale
 
 
@@ -57,7 +57,7 @@ def read_bands(frame: bytes, template: Template, address: int) -> tuple[int, ...
     if template.protocol == "cjt188":
         value = _cjt188_body(frame, address, item)[item.at : item.at + item.words]
     else:
-        value = _dlt645_value(frame, address, item.start, item.words)
+        value = dlt645.value_of(frame, address, item.start, item.words)
     parts_of_bcd = (value[start : start + item.size] for start in of_tariffs)
     return tuple(UNTOLD if part == _ABSENT * item.size else dlt645.from_bcd(part) * item.scale for part in parts_of_bcd)
 
@@ -80,7 +80,7 @@ def read_supply(frame: bytes, template: Template, address: int) -> Supply:
         body = _cjt188_body(frame, address, item)
         status = int.from_bytes(body[item.at : item.at + item.words], "little") & item.mask
         return Supply.OFF if status in item.off else Supply.ON if status in item.on else Supply.UNKNOWN
-    value = _dlt645_value(frame, address, item.start, item.words)
+    value = dlt645.value_of(frame, address, item.start, item.words)
     is_open = int.from_bytes(value, "little") >> item.off_bit & 1
     return Supply.OFF if is_open else Supply.ON
 
@@ -101,7 +101,7 @@ def read_conditions(frame: bytes, template: Template, address: int) -> int:
         body = _cjt188_body(frame, address, item)
         status = int.from_bytes(body[item.at : item.at + item.words], "little")
     else:
-        status = int.from_bytes(_dlt645_value(frame, address, item.start, item.words), "little")
+        status = int.from_bytes(dlt645.value_of(frame, address, item.start, item.words), "little")
     return sum(bit_of(condition) for condition, bits in item.bits if any(status >> bit & 1 for bit in bits))
 
 
@@ -129,16 +129,6 @@ def _modbus_words(frame: bytes, address: int, count: int, function: int) -> tupl
     if len(words) != count:
         raise FrameError(place + 2, f"has {len(words)} words, not {count}")
     return words
-
-
-def _dlt645_value(frame: bytes, address: int, di: int, size: int) -> bytes:
-    taken = dlt645.decode_frame(frame)
-    if taken.address != f"{address:012d}":
-        raise FrameError(1, f"is of meter {taken.address}, not {address:012d}")
-    value = dlt645.read_value(taken, di)
-    if len(value) != size:
-        raise FrameError(9, f"has {len(value)} bytes of value, not {size}")
-    return value
 
 
 def _cjt188_body(frame: bytes, address: int, item: AnyItem) -> bytes:

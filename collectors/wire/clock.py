@@ -29,9 +29,9 @@ def read_clock(answers: Sequence[bytes], template: Template, address: int) -> da
     if clock is None:
         raise FrameError(0, f"a meter of template {template.name} has no clock that is read")
     if template.protocol == "dlt645-2007":
-        time = _dlt645_value(answers[0], address, clock.start, _TIME_SIZE)
+        time = dlt645.value_of(answers[0], address, clock.start, _TIME_SIZE)
         # The byte of the weekday says nothing that the date does not.
-        _, *date = _dlt645_value(answers[1], address, clock.date, _DATE_SIZE)
+        _, *date = dlt645.value_of(answers[1], address, clock.date, _DATE_SIZE)
         return _moment(bytes([0x20, *reversed(date), *reversed(time)]))
     frame = cjt188.decode_frame(answers[0])
     if frame.address != f"{address:014d}":
@@ -58,16 +58,6 @@ def dlt645_clock(local: datetime) -> bytes:
     '51 22 10 05 06 17'
     """
     return bytes.fromhex(f"{local:%S%M%H%d%m%y}")
-
-
-def _dlt645_value(frame: bytes, address: int, di: int, size: int) -> bytes:
-    taken = dlt645.decode_frame(frame)
-    if taken.address != f"{address:012d}":
-        raise FrameError(1, f"is of meter {taken.address}, not {address:012d}")
-    value = dlt645.read_value(taken, di)
-    if len(value) != size:
-        raise FrameError(9, f"has {len(value)} bytes of value, not {size}")
-    return value
 
 
 def _moment(digits: bytes) -> datetime | None:

@@ -151,6 +151,21 @@ def read_value(frame: Dlt645Frame, di: int) -> bytes:
     return frame.data[4:]
 
 
+def value_of(frame: bytes, address: int, di: int, size: int) -> bytes:
+    """The value, of so many bytes, in a meter's answer to a read; low byte first.
+
+    Raises:
+        FrameError: The frame is damaged, of another meter, a refusal or to something else, or has another length.
+    """
+    taken = decode_frame(frame)
+    if taken.address != f"{address:012d}":
+        raise FrameError(1, f"is of meter {taken.address}, not {address:012d}")
+    value = read_value(taken, di)
+    if len(value) != size:
+        raise FrameError(9, f"has {len(value)} bytes of value, not {size}")
+    return value
+
+
 def from_bcd(value: bytes) -> int:
     """The number of BCD bytes, low byte first.
 
