@@ -10,7 +10,7 @@ from collectors.wire.errors import FrameError
 from collectors.wire.template import AnyItem, RegisterItem, Template
 from streams.core.conditions import bit_of
 from streams.core.outcome import Supply
-from streams.core.told import UNTOLD
+from streams.core.told import INT64_MAX, UNTOLD
 
 _ABSENT = b"\xff"
 """In all bytes of a value of DL/T645 or CJ/T188: the meter does not have it."""
@@ -29,7 +29,7 @@ def read_register(frame: bytes, template: Template, address: int, name: str = "e
     if template.protocol == "modbus":
         words = _modbus_words(frame, address, item.words, item.function)
         raw = _raw(words, high_word_first=item.high_word_first)
-        return (counts_of(raw, item.counts) if item.counts else raw) * item.scale
+        return _within(counts_of(raw, item.counts) * item.scale if item.counts else raw * item.scale)
     if template.protocol == "mbus":
         return mbus.read_litres(frame, address, item.start)
     if template.protocol == "cjt188":
@@ -53,7 +53,7 @@ def read_bands(frame: bytes, template: Template, address: int) -> tuple[int, ...
     if template.protocol == "modbus":
         words = _modbus_words(frame, address, item.words, item.function)
         parts = (words[start : start + item.size] for start in of_tariffs)
-        return tuple(_raw(part, high_word_first=item.high_word_first) * item.scale for part in parts)
+        return tuple(_within(_raw(part, high_word_first=item.high_word_first) * item.scale) for part in parts)
     if template.protocol == "cjt188":
         value = _cjt188_body(frame, address, item)[item.at : item.at + item.words]
     else:
@@ -107,6 +107,13 @@ def read_conditions(frame: bytes, template: Template, address: int) -> int:
 
 def _lacks(template: Template, name: str) -> FrameError:
     return FrameError(0, f"a meter of template {template.name} has no {name}")
+
+
+def _within(value: int) -> int:
+    """A value of Modbus words as long as 64 bits hold it: a register of four words may tell more."""
+    if value > INT64_MAX:
+        raise FrameError(0, f"tells {value}, beyond 64 bits")
+    return value
 
 
 def _raw(words: tuple[int, ...], *, high_word_first: bool) -> int:

@@ -1,13 +1,16 @@
 """Answers of Modbus meters by columns, in the envelope of Modbus TCP or of RTU: their length tells which."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.wire.binary_fraction import HIGHEST
 from collectors.wire.matrix import Addresses, Bytes, Good, Values
 from collectors.wire.modbus_rtu import CRC_BEGIN, CRC_TABLE, answer_size
 from collectors.wire.template import AnyItem, BandsItem, RegisterItem, RelayItem, StatusItem
 from streams.core.outcome import Supply
+from streams.core.told import INT64_MAX
 
+Raw = NDArray[np.uint64]
 _TCP_HEAD = 9
 _RTU_HEAD = 3
 _CRC_TABLE = np.array(CRC_TABLE, np.int64)
@@ -23,16 +26,18 @@ def registers(frames: Bytes, addresses: Addresses, item: RegisterItem) -> tuple[
     good, cells = _words(frames, addresses, item.words, item.function)
     raw = _numbers(cells.reshape(len(frames), item.words, 2), high_word_first=item.high_word_first)
     if item.counts:
-        raw, sound = _counts(raw, item.counts)
-        good = good & sound
-    return raw * item.scale, good
+        counted, sound = _counts(raw, item.counts)
+        return counted * item.scale, good & sound
+    values, fits = _scaled(raw, item.scale)
+    return values, good & fits
 
 
 def bands(frames: Bytes, addresses: Addresses, item: BandsItem) -> tuple[Values, Good]:
     """Registers by tariff, a row a frame, and which frames are good."""
     good, cells = _words(frames, addresses, item.words, item.function)
     words = cells.reshape(len(frames), item.registers, item.size, 2)[:, item.skip :]
-    return _numbers(words, high_word_first=item.high_word_first) * item.scale, good
+    values, fits = _scaled(_numbers(words, high_word_first=item.high_word_first), item.scale)
+    return values, good & fits.all(axis=1)
 
 
 def status(frames: Bytes, addresses: Addresses, item: StatusItem) -> tuple[Bytes, Good]:
@@ -70,15 +75,21 @@ def _words(frames: Bytes, addresses: Addresses, words: int, function: int) -> tu
     return np.asarray(same.all(axis=1)), frames[:, _TCP_HEAD:]
 
 
-def _numbers(words: Bytes, *, high_word_first: bool) -> Values:
+def _numbers(words: Bytes, *, high_word_first: bool) -> Raw:
     """The numbers of words, which are the last axis but one; their two bytes are the last, high byte first."""
-    raw = np.zeros(words.shape[:-2], np.int64)
+    raw = np.zeros(words.shape[:-2], np.uint64)
     for place in range(words.shape[-2])[:: 1 if high_word_first else -1]:
-        raw = raw << 16 | words[..., place, 0].astype(np.int64) << 8 | words[..., place, 1]
+        raw = raw << np.uint64(16) | words[..., place, 0].astype(np.uint64) << np.uint64(8) | words[..., place, 1]
     return raw
 
 
-def _counts(raw: Values, counts: int) -> tuple[Values, Good]:
+def _scaled(raw: Raw, scale: int) -> tuple[Values, Good]:
+    """Numbers times a scale, and which of them 64 bits hold."""
+    fits: Good = raw <= np.uint64(INT64_MAX // scale)
+    return np.where(fits, raw, np.uint64(0)).astype(np.int64) * scale, fits
+
+
+def _counts(raw: Raw, counts: int) -> tuple[Values, Good]:
     """Binary fractions as whole counts: exact, as 24 bits times `counts` fit the 53 of a float64."""
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = raw.astype(np.uint32).view(np.float32).astype(np.float64) * counts

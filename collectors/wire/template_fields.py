@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from collectors.wire.template import EVENT_ITEMS, Protocol
 from streams.core.conditions import CONDITIONS, Condition
-from streams.core.told import BANDS_MAX
+from streams.core.told import BANDS_MAX, INT64_MAX
 
-INT64_MAX: Final = (1 << 63) - 1
 _READ_MAX = 125
 _CJT188_LENGTH_MAX = 0x64
 _STATUS_WORDS_MAX = 32

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from collectors.wire.binary_fraction import HIGHEST
 from collectors.wire.clock import CJT188_SIZE
 from collectors.wire.template import AnyItem, BandsItem, ClockItem, Protocol, RegisterItem, RelayItem, StatusItem
-from collectors.wire.template_fields import INT64_MAX
-from streams.core.told import BANDS_MAX
+from streams.core.told import BANDS_MAX, INT64_MAX
 
 _SIZE_MAX = {"modbus": 4, "dlt645-2007": 8, "cjt188": 7}
 """Words or bytes of one number."""
@@ -83,8 +82,9 @@ def _scale(item: RegisterItem) -> int:
 
 
 def _highest(protocol: Protocol, size: int, scale: int) -> int:
-    """The highest number that so many words or bytes can tell."""
-    highest: int = (1 << 16 * size) - 1 if protocol == "modbus" else 10 ** (2 * size) - 1
+    """The highest number that so many words or bytes are to tell."""
+    # Of four words no meter uses all: an answer that tells more than 64 bits hold is refused by itself.
+    highest: int = (1 << 16 * min(size, 3)) - 1 if protocol == "modbus" else 10 ** (2 * size) - 1
     return highest * scale
 
 

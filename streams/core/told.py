@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from streams.core.units import NANO_PER_YUAN, UNITS_LIMIT
 
+INT64_MAX = (1 << 63) - 1
 UNTOLD = -(1 << 63)
 """In a column of readings: the line says nothing of it."""
 UNSOUND = UNTOLD + 1

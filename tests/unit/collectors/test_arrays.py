@@ -43,6 +43,8 @@ bits = {overload = [0, 17], voltage_lost = [15], battery = [8, 23]}
 OWN = {
     "all of modbus": 'protocol = "modbus"\nmeter = "m"\n[energy]\nstart = 0\nwords = 2\nscale = 10\nfunction = 4\n'
     "[bands]\nstart = 2\nwords = 6\nregisters = 3\nskip = 1\nscale = 10\nhigh_word_first = false\n" + CREDIT,
+    "four words": 'protocol = "modbus"\nmeter = "m"\n[energy]\nstart = 0\nwords = 4\nscale = 10\n'
+    "[bands]\nstart = 8\nwords = 8\nregisters = 2\nscale = 10\n",
     "all of dlt645": 'protocol = "dlt645-2007"\nmeter = "m"\n[energy]\nstart = 0x10000\nwords = 4\nscale = 10\n'
     "[bands]\nstart = 0x1FF00\nwords = 12\nregisters = 3\nskip = 1\nscale = 10\n" + CREDIT,
     "all of cjt188": 'protocol = "cjt188"\nmeter = "m"\nmeter_type = 0x10\n'

@@ -52,7 +52,9 @@ def test_all_faults_are_told_at_once_with_line_and_field(tmp_path: Path) -> None
         pytest.param(MODBUS, 'meter = "', 'name = "', "1: meter is missing", id="missing"),
         pytest.param(MODBUS, 'protocol = "modbus"', "", "1: protocol is missing", id="no protocol"),
         pytest.param(MODBUS, '"modbus"', '"modbus-tcp"', "protocol 'modbus-tcp' is not known", id="a link"),
-        pytest.param(MODBUS, "words = 2\nscale", "words = 4\nscale", "7: energy.words with its scale", id="64 bits"),
+        pytest.param(
+            MODBUS, "words = 2\nscale = 10", "words = 4\nscale = 100_000", "7: energy.words with its", id="64 bits"
+        ),
         pytest.param(MODBUS, "scale = 10", "scale = 10\ncounts = 1\nfunction = 5", "function is 5", id="function"),
         pytest.param(MODBUS, "words = 2\nscale = 10", "words = 3\nscale = 10\ncounts = 1", "energy.words is 2", id="3"),
         pytest.param(MODBUS, "off = [1, 1]", "off = [1]", "14: relay.off has 1 words, `words` says 2", id="words"),
@@ -83,7 +85,7 @@ def test_all_faults_are_told_at_once_with_line_and_field(tmp_path: Path) -> None
         pytest.param(OWN, "registers = 5", "registers = 10", "bands.registers is 10, not a whole", id="ten bands"),
         pytest.param(OWN, "registers = 5", "registers = 2", "bands.words has 10 for a register", id="long bands"),
         pytest.param(OWN, "skip = 1", "skip = 5", "bands.skip leaves 0 registers by tariff", id="no bands"),
-        pytest.param(OWN_MODBUS, "words = 8", "words = 16", "bands.words with its scale goes up to", id="wide bands"),
+        pytest.param(OWN_MODBUS, "words = 8", "words = 20", "bands.words has 5 for a register", id="wide bands"),
         pytest.param(OWN_MODBUS, "[remaining]", "[overdraft]", "overdraft says nothing without", id="overdraft alone"),
         pytest.param(OWN_MODBUS, "words = 1\n", "words = 1\nscale = 2\n", "count.scale is not known", id="count"),
         pytest.param(OWN, "words = 4\nscale = 10_000_000 ", "words = 8\nscale = 10_000_000", "64 bits", id="credit"),
