@@ -40,6 +40,7 @@ ADDRESS = 161
 WATER = 78331505900569
 DLT645 = "dtsy1352-dlt645"
 STATUS, COVER, TERMINAL, MAGNET = 0x0400_05FF, 0x0330_0D00, 0x0330_0E00, 0x0335_0000
+CLOCK_TIME = 0x0400_0102
 PARTITION = partition_of(b"S1", 4)
 ALL_EVENTS = Pace(interval_s=1e6, events_every=1)
 PLAN: GatewayPlan = dialling(ADDRESS, template=DLT645)
@@ -239,7 +240,8 @@ async def test_what_a_meter_does_not_tell_is_asked_ever_less(
 
     def script(request: Dlt645Frame) -> list[bytes]:
         assert request.di is not None
-        asked.append(request.di)
+        if request.di != CLOCK_TIME:
+            asked.append(request.di)
         is_known = request.di in {ENERGY, STATUS_WORD_3, *meter.told}
         return [meter.answer(request)] if is_known or not keeps_silent else []
 

@@ -124,7 +124,7 @@ def check_what_there_was(run: FleetRun) -> None:
     assert {swap.meter for swap in run.group.swaps} <= set(run.fleet.meters) - run.fleet.there()
     assert {swap.successor for swap in run.group.swaps} <= run.fleet.there()
     flags = {flag for site in run.sites.values() for flag in site.flags}
-    assert {Flag.ROLLOVER, Flag.BACKWARDS, Flag.LATE, Flag.DUPLICATE} <= flags
+    assert {Flag.ROLLOVER, Flag.BACKWARDS, Flag.DUPLICATE} <= flags
     assert {command.action for command in run.commands} == {"cut", "restore"}
 
 
