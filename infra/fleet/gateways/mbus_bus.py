@@ -21,8 +21,8 @@ class MbusBus:
         self._fleet = fleet
         self._places = Places(meters)
         self._heard = bytearray()
-        self._said: dict[int, tuple[int, bytes]] = {}
-        """By address, the C of the last request and its answer, which a request with the same C has repeated."""
+        self._said: dict[str, tuple[int, bytes]] = {}
+        """By meter, the C of the last request and its answer, which a request with the same C has repeated."""
 
     def clear(self) -> None:
         """See `Bus.clear`."""
@@ -48,10 +48,10 @@ class MbusBus:
         meter = self._places.at(address)
         if meter is None or control & ~FURTHER != REQUEST:
             return None
-        last, answer = self._said.get(address, (0, b""))
+        last, answer = self._said.get(meter.spec.meter, (0, b""))
         if control != last:
             answer = encode_answer(address, _LONG_HEAD, self._told(meter))
-            self._said[address] = control, answer
+            self._said[meter.spec.meter] = control, answer
         return answer
 
     def _told(self, meter: Meter) -> bytes:
