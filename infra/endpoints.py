@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from infra.clickhouse.cluster import distributed_url
 from infra.clickhouse.users import analyst_url, product_url
 from infra.errors import InfraError
 from infra.ports import HOST
@@ -101,6 +102,8 @@ def clickhouse_url(settings: Settings) -> str:
     Raises:
         EndpointError: The embedded ClickHouse does not run.
     """
+    if settings.clickhouse_cluster:
+        return distributed_url(settings.clickhouse)
     if settings.clickhouse:
         return settings.clickhouse
     return product_url(settings.data_dir / "clickhouse", _port(settings, "clickhouse"), settings.database)

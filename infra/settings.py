@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CLUSTER = re.compile(r"[A-Za-z0-9_.-]+")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -27,6 +28,9 @@ class Settings(BaseSettings):
     kafka: Annotated[str, Field(description="Bootstrap servers, host:port[,host:port]; empty starts Kafka here")] = ""
     clickhouse: Annotated[
         str, Field(description="clickhouse://user:password@host:port/database; empty starts it here")
+    ] = ""
+    clickhouse_cluster: Annotated[
+        str, Field(description="A cluster of that server's configuration: its shards hold the rows, by site")
     ] = ""
     data_dir: Annotated[Path, Field(description="Everything that Sluice keeps on this machine")] = Path(".sluice")
     database: Annotated[str, Field(description="The database of the embedded ClickHouse")] = "sluice"
@@ -101,6 +105,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a database's name: letters, digits and _, no digit first")
         return value
 
+    @field_validator("clickhouse_cluster")
+    @classmethod
+    def _check_cluster(cls, value: str) -> str:
+        if value and not _CLUSTER.fullmatch(value):
+            raise ValueError(f"{value!r} is not a cluster's name: letters, digits, _, . and -")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -110,6 +121,8 @@ class Settings(BaseSettings):
     def _check_together(self) -> "Settings":
         if self.replication > 1 and not self.kafka:
             raise ValueError("the embedded Kafka is one broker; replication above 1 needs SLUICE_KAFKA")
+        if self.clickhouse_cluster and not self.clickhouse:
+            raise ValueError("SLUICE_CLICKHOUSE_CLUSTER: needs SLUICE_CLICKHOUSE, a server of that cluster")
         if self.clickhouse_tls and (self.clickhouse or not (self.tls_certificate and self.tls_key)):
             raise ValueError(
                 "SLUICE_CLICKHOUSE_TLS: is for the embedded ClickHouse and needs SLUICE_TLS_CERTIFICATE, SLUICE_TLS_KEY"

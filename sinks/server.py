@@ -21,6 +21,7 @@ from sinks.clickhouse.blocks import Blocks
 from sinks.clickhouse.frames import FramesCopy
 from sinks.clickhouse.positions import SINK
 from sinks.clickhouse.reader import PostingsReader
+from sinks.clickhouse.shards import ShardedStore
 from sinks.clickhouse.sink import Sink
 from sinks.clickhouse.writer import ClickHouseStore
 from sinks.errors import AwayError, SinkError
@@ -113,10 +114,21 @@ def _run(settings: Settings, stop: threading.Event) -> None:
 @contextmanager
 def _opened(settings: Settings, claimed_by: str) -> Iterator[Sink]:
     """A sink with new connections, looked up anew: a server that was started again may be elsewhere."""
-    store = ClickHouseStore(clickhouse_url(settings), sink=SINK)
-    with closing(store):
+    with closing(_store(settings)) as store:
         reader = PostingsReader(kafka_bootstrap(settings), LEDGER_POSTINGS, block_bytes=BLOCK_BYTES, linger_s=LINGER_S)
         # Left in the opposite order: what is being gathered ends before the reader is closed.
         with closing(reader), ThreadPoolExecutor(max_workers=1, thread_name_prefix="gather") as ahead:
             blocks = Blocks(store, sink=SINK, claimed_by=claimed_by, clock=time.monotonic)
-            yield Sink(blocks=blocks, source=reader, load_registry=store.registry, ahead=ahead)
+            yield Sink(
+                blocks=blocks,
+                source=reader,
+                load_registry=store.registry,
+                shard_of=store.shard_of if isinstance(store, ShardedStore) else None,
+                ahead=ahead,
+            )
+
+
+def _store(settings: Settings) -> ClickHouseStore | ShardedStore:
+    if settings.clickhouse_cluster:
+        return ShardedStore(clickhouse_url(settings), settings.clickhouse_cluster, sink=SINK)
+    return ClickHouseStore(clickhouse_url(settings), sink=SINK)

@@ -11,7 +11,8 @@ import numpy as np
 
 from sinks.clickhouse.blocks import Block, Blocks, Span
 from sinks.clickhouse.columns import table_rows
-from sinks.clickhouse.tables import Posted
+from sinks.clickhouse.shards import ShardedStore
+from sinks.clickhouse.tables import Posted, cut_by_shard
 from sinks.clickhouse.writer import ClickHouseStore
 from streams.core.localtime import parse_time
 from streams.core.outcome import Outcome, Position, Source, Supply
@@ -134,9 +135,10 @@ class History:
         """What became of a site, in the order of its ledger's work."""
         return [each.postings.outcome for each in self.posted if each.postings.site == site]
 
-    def write(self, url: str, *, block: int = 100_000, count: int | None = None) -> None:
+    def write(self, url: str, *, block: int = 100_000, count: int | None = None, cluster: str = "") -> None:
         """Write all postings that are not written, or the first `count` of all, as the sink does, some to a block."""
-        store = ClickHouseStore(url, sink="clickhouse")
+        sharded = ShardedStore(url, cluster, sink="clickhouse") if cluster else None
+        store = sharded or ClickHouseStore(url, sink="clickhouse")
         blocks = Blocks(store, sink="clickhouse", claimed_by="history", clock=time.monotonic)
         registry = store.registry()
         number, ends = blocks.load().finished, dict(store.finished()[1])
@@ -148,5 +150,6 @@ class History:
             ends |= nexts
             claimed = Block(number, spans)
             blocks.claim(claimed)
-            blocks.write(claimed, table_rows(some, registry), begun_before=False)
+            rows = table_rows(some, registry)
+            blocks.write(claimed, cut_by_shard(rows, sharded.shard_of) if sharded else rows, begun_before=False)
         store.close()

@@ -21,6 +21,7 @@ from infra.clickhouse.protocol import ClientPacket, encode_hello, read_hello
 from infra.clickhouse.query import Query, Running, read_query
 from infra.clickhouse.settings import SessionSettings
 from infra.clickhouse.statements import first_word, is_select, parse_insert, quote_name, tokens, without_format
+from infra.clickhouse.tables_status import answer_tables_status
 from infra.clickhouse.users import Users
 from infra.clickhouse.watch import Watch
 
@@ -94,6 +95,8 @@ class Connection:
             self._channel.send_pong()
         elif packet == ClientPacket.QUERY:
             self._answer_query(session, settings)
+        elif packet == ClientPacket.TABLES_STATUS and not self._is_analyst:
+            answer_tables_status(self._channel, session)
         elif packet != ClientPacket.CANCEL:
             # A cancel that comes after the answer's end has nothing left to do.
             raise protocol_error(Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Unexpected packet {packet}")

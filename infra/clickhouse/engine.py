@@ -73,8 +73,8 @@ Report = Callable[[Progress], None]
 class EngineSession:
     """One client's session: its database, settings and temporary tables. One thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._session: Any = Session(str(path))  # type: ignore[no-untyped-call]  # chDB has few types
+    def __init__(self, path: str) -> None:
+        self._session: Any = Session(path)  # type: ignore[no-untyped-call]  # chDB has few types
         for statement in _SERVER_SETTINGS:
             self.run(statement)
 
@@ -158,11 +158,15 @@ class EngineSession:
 
 
 class Engine:
-    """The engine over one folder. Only one process may hold a folder."""
+    """The engine over one folder. Only one process may hold a folder.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._admin = EngineSession(path)
+    Args:
+        config: A configuration file of ClickHouse's, such as one that names clusters.
+    """
+
+    def __init__(self, path: Path, config: Path | None = None) -> None:
+        self._path = f"{path}?config-file={config}" if config else str(path)
+        self._admin = EngineSession(self._path)
         self._lock = threading.Lock()
         version, zone = self._admin.rows("SELECT version(), timezone()")[0]
         names = self._admin.rows("SELECT lower(name) FROM system.table_functions")

@@ -34,8 +34,13 @@ def external_tables(channel: Channel, folder: Path) -> Iterator[list[ExternalTab
     """
     tables: dict[str, ExternalTable] = {}
     with ExitStack() as spools:
-        while (packet := channel.reader.varint()) == ClientPacket.DATA:
+        while (packet := channel.reader.varint()) in (ClientPacket.DATA, ClientPacket.SCALAR):
             name = channel.read_table_name()
+            if packet == ClientPacket.SCALAR:
+                # Another server tells which shard this is, for functions that hardly any query has.
+                with Spool(folder) as unused:
+                    unused.take(channel)
+                continue
             spool = tables[name].spool if name in tables else spools.enter_context(Spool(folder))
             shape = spool.take(channel)
             if not shape.columns and not name:

@@ -8,7 +8,7 @@ half-way is run again from its beginning.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+MIGRATIONS_TABLE = "schema_migrations"
+"""Where a database keeps what was applied to it."""
 
 _APPLIED = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -106,13 +109,16 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     return migrations
 
 
-def migrate(target: "str | Client", folder: Path = MIGRATIONS) -> list[str]:
+def migrate(
+    target: "str | Client", folder: Path = MIGRATIONS, *, render: Callable[[str], str] | None = None
+) -> list[str]:
     """Bring a database to the newest schema; doing so again changes nothing.
 
     Args:
         target: A URL `clickhouse://user:password@host:port/database`, whose database is created if it is
             missing, or a connected client, whose current database is used.
         folder: Where the migrations are.
+        render: What each statement is on this server, if not itself.
     Returns:
         Names of the migrations that were applied now, in order.
     Raises:
@@ -121,30 +127,26 @@ def migrate(target: "str | Client", folder: Path = MIGRATIONS) -> list[str]:
     """
     migrations = read_migrations(folder)
     if not isinstance(target, str):
-        return _apply(target, migrations)
-    _create_database(target)
-    client = Client.from_url(target)
-    try:
-        return _apply(client, migrations)
-    finally:
-        client.disconnect()
+        return _apply(target, migrations, render)
+    if database := unquote(urlsplit(target).path.strip("/")):
+        with Client.from_url(server_url(target)) as client:
+            create_database(client, database)
+    with Client.from_url(target) as client:
+        return _apply(client, migrations, render)
 
 
-def _create_database(url: str) -> None:
-    # A connection that names a missing database is refused, so it is created from the server's default one.
-    parts = urlsplit(url)
-    database = unquote(parts.path.strip("/"))
-    if not database:
-        return
-    client = Client.from_url(urlunsplit(parts._replace(path="/default")))
-    try:
-        quoted = database.replace("\\", "\\\\").replace("`", "\\`")
-        client.execute(f"CREATE DATABASE IF NOT EXISTS `{quoted}`")
-    finally:
-        client.disconnect()
+def server_url(url: str) -> str:
+    """The address of the server's default database: a connection that names a missing one is refused."""
+    return urlunsplit(urlsplit(url)._replace(path="/default"))
 
 
-def _apply(client: Any, migrations: list[Migration]) -> list[str]:
+def create_database(client: Any, database: str) -> None:
+    """Create a database if it is missing."""
+    quoted = database.replace("\\", "\\\\").replace("`", "\\`")
+    client.execute(f"CREATE DATABASE IF NOT EXISTS `{quoted}`")
+
+
+def _apply(client: Any, migrations: list[Migration], render: Callable[[str], str] | None) -> list[str]:
     client.execute(_APPLIED)
     seen = {
         number: (name, checksum)
@@ -156,7 +158,7 @@ def _apply(client: Any, migrations: list[Migration]) -> list[str]:
         if migration.number in seen:
             continue
         for statement in migration.statements():
-            client.execute(statement)
+            client.execute(render(statement) if render else statement)
         client.execute(
             "INSERT INTO schema_migrations (number, name, checksum) VALUES",
             [(migration.number, migration.name, migration.checksum)],

@@ -44,6 +44,8 @@ class ClientPacket(IntEnum):
     DATA = 2
     CANCEL = 3
     PING = 4
+    TABLES_STATUS = 5
+    SCALAR = 7
 
 
 class ServerPacket(IntEnum):
@@ -56,6 +58,7 @@ class ServerPacket(IntEnum):
     PONG = 4
     END_OF_STREAM = 5
     PROFILE_INFO = 6
+    TABLES_STATUS = 9
 
 
 @dataclass(frozen=True, slots=True)

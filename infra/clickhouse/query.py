@@ -23,6 +23,8 @@ from infra.clickhouse.statements import first_word
 
 _IMPORTANT = 1
 _TCP = 1
+_HTTP = 2
+_LAST_INTERFACE = 16
 _TEXT_SETTINGS = (types.SettingString, types.SettingChar, types.SettingFloat)
 
 
@@ -84,19 +86,25 @@ def read_query(channel: Channel) -> Query:
 
 
 def _skip_client_info(reader: WireReader, revision: int) -> None:
+    # The interface is that by which the first of several servers was asked: one that asks for a shard passes it on.
     if reader.byte() == 0:
         return
     for _ in ("user", "query id", "address"):
         reader.text()
-    if reader.byte() != _TCP:
-        raise protocol_error(Code.INCORRECT_DATA, "The client info names another interface than TCP")
-    for _ in ("system user", "host", "client"):
+    interface = reader.byte()
+    if interface == _TCP:
+        for _ in ("system user", "host", "client"):
+            reader.text()
+        for _ in ("major", "minor", "revision"):
+            reader.varint()
+    elif interface == _HTTP:
+        reader.byte()
         reader.text()
-    for _ in ("major", "minor", "revision"):
-        reader.varint()
+    elif interface > _LAST_INTERFACE:
+        raise protocol_error(Code.INCORRECT_DATA, f"The client info names an unknown interface, {interface}")
     if revision >= REVISION_QUOTA_KEY:
         reader.text()
-    if revision >= REVISION_VERSION_PATCH:
+    if revision >= REVISION_VERSION_PATCH and interface == _TCP:
         reader.varint()
 
 

@@ -16,6 +16,8 @@ from clickhouse_driver import Client
 
 from infra.clickhouse.analyst import ANALYST_USER
 from infra.clickhouse.channel import Channel
+from infra.clickhouse.cluster import node_url
+from infra.clickhouse.cluster_schema import migrate_cluster
 from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
@@ -52,12 +54,15 @@ class Server:
         folder: Holds the engine's data, and rows on their way to it.
         passwords: By user.
         port: To listen on; 0, or one that is taken, gives a free one.
+        config: A configuration file of ClickHouse's, for the engine.
     """
 
-    def __init__(self, folder: Path, passwords: Mapping[str, str], *, port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, passwords: Mapping[str, str], *, port: int = 0, config: Path | None = None
+    ) -> None:
         waiting = folder / "waiting"
         waiting.mkdir(parents=True, exist_ok=True)
-        self._engine = Engine(folder / "data")
+        self._engine = Engine(folder / "data", config)
         self._watch = Watch(self._engine)
         self._service = Service(self._engine, Users(passwords), self._watch, waiting)
         self._listener = _listen(port)
@@ -129,9 +134,10 @@ class Server:
 
 def main(settings: Settings) -> None:
     """Bring the schema up to date and serve until SIGTERM or SIGINT; where SLUICE_CLICKHOUSE is set, only the
-    schema of that server.
+    schema of that server or cluster.
 
     Raises:
+        ClusterError: There is no such cluster, or nobody of a shard was reached.
         MigrationError: The database's schema is not one of this release.
         TlsError: It is to be reached by TLS, and that cannot be.
         LockedError: Another server runs on this data directory.
@@ -161,7 +167,15 @@ def main(settings: Settings) -> None:
 
 
 def _bring_up_to_date(url: str, settings: Settings) -> None:
+    if settings.clickhouse_cluster:
+        for place in migrate_cluster(url, settings.clickhouse_cluster):
+            _retain(node_url(url, place), settings)
+        return
     migrate(url)
+    _retain(url, settings)
+
+
+def _retain(url: str, settings: Settings) -> None:
     with Client.from_url(url) as client:
         set_retention(client, EVENTS, settings.event_days)
         set_retention(client, RAW, settings.raw_days)

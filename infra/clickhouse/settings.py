@@ -13,6 +13,9 @@ _NAME = re.compile(r"\w+")
 # The server reads what the engine writes in the Native format, so these stay as they are.
 _PINNED = re.compile(r"(?:out|in)put_format_native_\w+|print_pretty_type_names|implicit_select")
 
+# What cannot be SET, though another server passes on its default.
+_USUAL = frozenset({("run_query_in_background", "0")})
+
 _READONLY = "readonly"
 
 
@@ -48,7 +51,7 @@ class SessionSettings:
         for name in [name for name in self._applied if name not in wanted]:
             self._take_back(name)
         for name, setting in wanted.items():
-            if _PINNED.fullmatch(name) or self._applied.get(name) == setting.value:
+            if _PINNED.fullmatch(name) or self._applied.get(name) == setting.value or (name, setting.value) in _USUAL:
                 continue
             try:
                 self._put(name, setting.value)

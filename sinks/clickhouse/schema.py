@@ -10,6 +10,7 @@ _TIMES = (
     "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND type = 'DateTime64(3, \\'UTC\\')'"
 )
 _TOKENS: Final = "non_replicated_deduplication_window"
+_TOKENS_OF_REPLICAS: Final = " replicated_deduplication_window"
 
 
 def check_schema(client: Any) -> None:
@@ -31,7 +32,8 @@ def check_schema(client: Any) -> None:
             faults.append(f"{table} is partitioned by {partition_key or 'nothing'}")
         if time and (table, time) not in times:
             faults.append(f"{table}.{time} is not in UTC milliseconds")
-        if table != "sink_positions" and not engine.startswith("Replicated") and _TOKENS not in definition:
-            faults.append(f"{table} has no {_TOKENS}")
+        tokens = _TOKENS_OF_REPLICAS if engine.startswith("Replicated") else _TOKENS
+        if table != "sink_positions" and tokens not in definition:
+            faults.append(f"{table} has no {tokens.strip()}")
     if faults:
         raise SchemaError("; ".join(faults))

@@ -10,7 +10,7 @@ import structlog
 from sinks.clickhouse.blocks import Block, Blocks, Progress, Span
 from sinks.clickhouse.columns import table_rows
 from sinks.clickhouse.registry import Registry
-from sinks.clickhouse.tables import Posted, TableRows
+from sinks.clickhouse.tables import Posted, TableRows, cut_by_shard
 from sinks.errors import SinkError
 from streams.postings import PostingsError, decode_postings
 
@@ -68,6 +68,7 @@ class Sink:
 
     Args:
         load_registry: Gives everything that finished blocks introduced, as it is when called.
+        shard_of: Tells the shard of a site, where the database is a cluster.
         ahead: Gathers the next block's postings and makes its rows while the last one's are written; without it
             one comes after the other. To be shut down before the source is closed.
     """
@@ -78,11 +79,13 @@ class Sink:
         blocks: Blocks,
         source: Source,
         load_registry: Callable[[], Registry],
+        shard_of: Callable[[str], int] | None = None,
         ahead: Executor | None = None,
     ) -> None:
         self._blocks = blocks
         self._source = source
         self._load_registry = load_registry
+        self._shard_of = shard_of
         self._ahead = ahead
         self._next: Future[Prepared] | None = None
         self._registry = Registry()
@@ -125,7 +128,8 @@ class Sink:
         return Prepared(gathered.spans, self._rows(gathered.records))
 
     def _rows(self, records: Sequence[Record]) -> list[TableRows]:
-        return table_rows([posted(record) for record in records], self._registry) if records else []
+        rows = table_rows([posted(record) for record in records], self._registry) if records else []
+        return cut_by_shard(rows, self._shard_of) if self._shard_of else rows
 
     def _write(self, block: Block, tables: Sequence[TableRows], *, begun_before: bool) -> int:
         rows = self._blocks.write(block, tables, begun_before=begun_before)

@@ -1,7 +1,7 @@
 """Rows on their way to a table: columns of NumPy arrays, cut by the table's partitions."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -27,15 +27,17 @@ Column: TypeAlias = NDArray[Any] | Words
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows for one table and one month of it: what one insert carries.
+    """Rows for one table and one month of it, on one shard: what one insert carries.
 
-    `month` is yyyymm of the table's time column, 0 for a table that is not partitioned by month.
+    `month` is yyyymm of the table's time column, 0 for a table that is not partitioned by month; `shard` is the index
+    of the shard in its cluster, 0 without one.
     """
 
     table: str
     month: int
     columns: Mapping[str, Column]
     count: int
+    shard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,23 @@ def cut_by_month(table: str, columns: Mapping[str, Column]) -> Iterator[TableRow
         chosen = months == month
         cut = {name: _choose(column, chosen) for name, column in columns.items()}
         yield TableRows(table, _yyyymm(month), cut, int(chosen.sum()))
+
+
+def cut_by_shard(tables: Iterable[TableRows], shard_of: Callable[[str], int]) -> list[TableRows]:
+    """Cut rows so that each piece goes to one shard of a cluster, that of its site."""
+    return [cut for rows in tables for cut in _by_shard(rows, shard_of)]
+
+
+def _by_shard(rows: TableRows, shard_of: Callable[[str], int]) -> Iterator[TableRows]:
+    sites = rows.columns["site"]
+    if isinstance(sites, Words):
+        shards = np.array([shard_of(site) for site in sites.words], np.int64)[sites.codes]
+    else:
+        shards = np.array([shard_of(site) for site in sites], np.int64)
+    for shard in np.unique(shards).tolist():
+        chosen = shards == shard
+        cut = {name: _choose(column, chosen) for name, column in rows.columns.items()}
+        yield replace(rows, columns=cut, count=int(chosen.sum()), shard=shard)
 
 
 def month_bounds_ms(month: int) -> tuple[int, int]:

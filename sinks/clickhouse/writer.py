@@ -74,9 +74,9 @@ class ClickHouseStore:
         self._client.disconnect()
         self._rows_client.disconnect()
 
-    def registry(self) -> Registry:
-        """Everything that blocks so far introduced."""
-        registry = Registry()
+    def registry(self, registry: Registry | None = None) -> Registry:
+        """Everything that blocks so far introduced, beside what is in the registry already."""
+        registry = registry or Registry()
         with away():
             for site, number, account in self._client.execute("SELECT site, number, account FROM accounts"):
                 registry.site(site).add_account(number, account=account)

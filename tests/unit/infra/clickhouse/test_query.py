@@ -52,7 +52,7 @@ def test_query(line: tuple[socket.socket, Channel], revision: int, packet: bytes
     ("revision", "packet", "code"),
     [
         pytest.param(54412, NEWER_INFO + text("no_such_setting"), Code.UNKNOWN_SETTING, id="setting of unknown form"),
-        pytest.param(54429, b"\1" + text("") * 3 + b"\2", Code.INCORRECT_DATA, id="another interface"),
+        pytest.param(54429, b"\1" + text("") * 3 + b"\x63", Code.INCORRECT_DATA, id="unknown interface"),
         pytest.param(54429, b"\0" + text("") + varint(2) + varint(2), Code.INCORRECT_DATA, id="compression"),
     ],
 )
