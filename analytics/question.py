@@ -1,6 +1,5 @@
 """What a report is asked: a period, maybe one site, and the database that answers."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from clickhouse_driver.numpy.result import NumpyQueryResult
 from numpy.typing import NDArray
 
 from analytics.period import Period
@@ -53,8 +53,14 @@ class Question:
             clickhouse_driver.errors.Error: The database does not answer.
         """
         text, given = self._bound(sql, values)
-        columns = self.client.execute(text, given, columnar=True) or [()] * len(names)
-        return {name: _array(column) for name, column in zip(names, columns, strict=True)}
+        kept = self.client.query_result_cls
+        # Numbers as the driver reads them off the line, instead of lists that are made arrays of again.
+        self.client.query_result_cls = NumpyQueryResult
+        try:
+            columns = self.client.execute(text, given, columnar=True, settings={"use_numpy": True})
+        finally:
+            self.client.query_result_cls = kept
+        return {name: _array(column) for name, column in zip(names, columns or [()] * len(names), strict=True)}
 
     def _bound(self, sql: str, values: Mapping[str, object]) -> tuple[str, dict[str, object]]:
         """A query's text and values for the driver."""
@@ -80,11 +86,11 @@ class Question:
         return exact_frame(self.ask(sql, **values), columns)
 
 
-def _array(column: Sequence[object]) -> NDArray[Any]:
-    if all(type(value) is int for value in column[:1]):
-        with contextlib.suppress(OverflowError):
-            return np.array(column, np.int64)
-    return np.array(column, object)
+def _array(column: Any) -> NDArray[Any]:
+    array = np.asarray(column)
+    if array.dtype.kind in "iu" and not np.any(array > np.iinfo(np.int64).max):
+        return array.astype(np.int64)
+    return array.astype(object)
 
 
 def exact_frame(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> pd.DataFrame:

@@ -101,7 +101,7 @@ _ACCOUNT_COLUMNS: Final = ("site", "account", "account_key", "is_new")
 _METERS: Final = """
 SELECT CAST(site, 'String') AS site_name, account, meter, concat(site_name, '\\0', account),
     concat(site_name, '\\0', meter), at >= %(first)s, CAST(kind, 'String'), ratio, register_milli,
-    toInt128(intExp10(digits + 3))
+    toInt64(intExp10(digits + 3))
 FROM meters FINAL WHERE {site} AND at < %(end)s ORDER BY site_name, account, meter
 """
 
