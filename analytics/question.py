@@ -89,8 +89,8 @@ class Question:
 def _array(column: Any) -> NDArray[Any]:
     array = np.asarray(column)
     if array.dtype.kind in "iu" and not np.any(array > np.iinfo(np.int64).max):
-        return array.astype(np.int64)
-    return array.astype(object)
+        return array.astype(np.int64, copy=False)
+    return array.astype(object, copy=False)
 
 
 def exact_frame(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> pd.DataFrame:

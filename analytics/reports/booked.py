@@ -7,13 +7,14 @@ Accounts with nothing there, or with a meter that has nothing, are asked for onc
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from analytics.errors import TieError
+from analytics.exact import Integers, exact, product, sums
 from analytics.flags import UNACCEPTED
 from analytics.money import NANO_PER_CENT, cents
 from analytics.period import day_start_ms
@@ -91,32 +92,38 @@ _ROW_COLUMNS: Final = (
     "nth",
 )
 
-# Names are made plain texts, which the driver reads faster than words with a dictionary in every block.
-_ACCOUNTS: Final = """
-SELECT CAST(site, 'String') AS site_name, account, concat(site_name, '\\0', account), min(at) >= %(first)s
-FROM accounts WHERE {site} AND at < %(end)s
-GROUP BY site, account ORDER BY site_name, account
+# Accounts and their meters; an account without one has a row with an empty meter, and `opened` is 0 where a meter's
+# account was never opened. Names are made plain texts, which the driver reads faster than words with a dictionary in
+# every block.
+_REGISTRY: Final = """
+SELECT site_name, account, meter, opened, is_new_account, is_new, kind_name, ratio, register_milli, end_milli
+FROM
+(
+    SELECT CAST(site, 'String') AS site_name, account, 1 AS opened, min(at) >= %(first)s AS is_new_account
+    FROM accounts WHERE {site} AND at < %(end)s
+    GROUP BY site, account
+) AS opened_accounts
+FULL JOIN
+(
+    SELECT CAST(site, 'String') AS site_name, account, meter, at >= %(first)s AS is_new,
+        CAST(kind, 'String') AS kind_name, ratio, register_milli, toInt64(intExp10(digits + 3)) AS end_milli
+    FROM meters FINAL WHERE {site} AND at < %(end)s
+) AS installed_meters USING (site_name, account)
+ORDER BY site_name, account, meter
 """
-_ACCOUNT_COLUMNS: Final = ("site", "account", "account_key", "is_new")
-_METERS: Final = """
-SELECT CAST(site, 'String') AS site_name, account, meter, concat(site_name, '\\0', account),
-    concat(site_name, '\\0', meter), at >= %(first)s, CAST(kind, 'String'), ratio, register_milli,
-    toInt64(intExp10(digits + 3))
-FROM meters FINAL WHERE {site} AND at < %(end)s ORDER BY site_name, account, meter
-"""
-
-_METER_COLUMNS: Final = (
+_REGISTRY_COLUMNS: Final = (
     "site",
     "account",
     "meter",
-    "account_key",
-    "meter_key",
+    "opened",
+    "is_new_account",
     "is_new",
     "kind",
     "ratio",
     "installed_milli",
     "end_milli",
 )
+_OF_METERS: Final = ("site", "account", "meter", "is_new", "kind", "ratio", "installed_milli", "end_milli")
 
 # In which column, and by which sign, rows of a kind are summed up.
 _MONEY_OF_KIND: Final = {
@@ -152,12 +159,31 @@ def booked(question: Question) -> tuple[Columns, Columns]:
     Raises:
         TieError: There are rows of an account or a meter that nobody installed.
     """
-    accounts = question.columns(_ACCOUNTS, _ACCOUNT_COLUMNS)
-    meters = question.columns(_METERS, _METER_COLUMNS)
-    meters["account_row"] = _places(meters, accounts, "account_key")
+    accounts, meters = _registry(question)
     rows = _rows(question, accounts, meters)
     _add_money(accounts, rows)
     return accounts, _with_registers(meters, rows)
+
+
+def _registry(question: Question) -> tuple[Columns, Columns]:
+    """Accounts and meters by name, each meter with `account_row`, where its account is."""
+    both = question.columns(_REGISTRY, _REGISTRY_COLUMNS)
+    for row in np.flatnonzero(both["opened"] == 0)[:1]:
+        raise _unknown("account", both["site"][row], both["account"][row])
+    keys = _keys(both["site"], both["account"])
+    begins = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    accounts = {name: both[name][begins] for name in ("site", "account")}
+    accounts |= {"account_key": keys[begins], "is_new": both["is_new_account"][begins]}
+    is_meter = both["meter"] != ""
+    meters = {name: both[name][is_meter] for name in _OF_METERS}
+    meters["account_row"] = (np.cumsum(begins) - 1)[is_meter]
+    meters["meter_key"] = _keys(meters["site"], meters["meter"])
+    return accounts, meters
+
+
+def _keys(sites: NDArray[np.object_], names: NDArray[np.object_]) -> NDArray[np.object_]:
+    """A name among all sites, as `_ROWS` has it."""
+    return np.array([f"{site}\0{name}" for site, name in zip(sites, names, strict=True)], object)
 
 
 def _rows(question: Question, accounts: Columns, meters: Columns) -> Columns:
@@ -203,9 +229,12 @@ def _places(rows: Columns, of: Columns, key: str) -> Numbers:
     """Where each row's account or meter is."""
     found: Numbers = pd.Index(of[key], dtype=object).get_indexer(pd.Index(rows[key], dtype=object)).astype(np.int64)
     for row in np.flatnonzero(found < 0)[:1]:
-        site, name = rows[key][row].split("\0", 1)
-        raise TieError(f"site {site}: nobody installed {key.removesuffix('_key')} {name}; `sluice audit` tells more")
+        raise _unknown(key.removesuffix("_key"), *rows[key][row].split("\0", 1))
     return found
+
+
+def _unknown(what: str, site: str, name: str) -> TieError:
+    return TieError(f"site {site}: nobody installed {what} {name}; `sluice audit` tells more")
 
 
 def _add_money(accounts: Columns, rows: Columns) -> None:
@@ -217,11 +246,10 @@ def _add_money(accounts: Columns, rows: Columns) -> None:
     order = np.lexsort(keys)
     accounts["opening_nano"] = _last(rows["balance"], owner, order[~asked[order]], count)
     accounts["closing_nano"] = _last(rows["balance"], owner, order, count)
-    for name in dict.fromkeys(name for name, _ in _MONEY_OF_KIND.values()):
-        accounts[name] = np.full(count, 0, object)
-    for number, (name, sign) in enumerate(_MONEY_OF_KIND.values(), 1):
-        chosen = asked & (rows["kind"] == number)
-        np.add.at(accounts[name], owner[chosen], sign * rows["amount"][chosen].astype(object))
+    for name, sign in dict.fromkeys(_MONEY_OF_KIND.values()):
+        numbers = [number for number, (column, _) in enumerate(_MONEY_OF_KIND.values(), 1) if column == name]
+        chosen = asked & np.isin(rows["kind"], numbers)
+        accounts[name] = sign * sums(rows["amount"][chosen], owner[chosen], count)
     taken_over = asked & (rows["kind"] == kinds.index("opening") + 1)
     accounts["unprinted_nano"] = np.full(count, 0, object)
     for row in np.flatnonzero(taken_over):
@@ -241,7 +269,7 @@ def _with_registers(meters: Columns, rows: Columns) -> Columns:
     installed = meters.pop("installed_milli")
     meters["opening_register_milli"] = _last(rows["register"], meter, openings, count, otherwise=installed)
     meters["closing_register_milli"] = _last(rows["register"], meter, closings, count, otherwise=installed)
-    meters["rolled_milli"] = sums(rows["rollovers"][asked], meter[asked], count) * meters.pop("end_milli")
+    meters["rolled_milli"] = product(sums(rows["rollovers"][asked], meter[asked], count), meters.pop("end_milli"))
     meters["consumption_milli"] = sums(rows["consumed"][asked], meter[asked], count)
     meters["deducted_nano"] = -sums(rows["amount"][asked], meter[asked], count)
     finals = sums(rows["finals"][~asked], meter[~asked], count)
@@ -249,18 +277,9 @@ def _with_registers(meters: Columns, rows: Columns) -> Columns:
     return {name: column[in_use] for name, column in meters.items()}
 
 
-def _last(
-    values: Numbers, group: Numbers, order: Numbers, groups: int, otherwise: Numbers | int = 0
-) -> NDArray[np.object_]:
+def _last(values: Numbers, group: Numbers, order: Numbers, groups: int, otherwise: Numbers | int = 0) -> Integers:
     """Each group's value in the row of it that comes last in `order`."""
-    found = np.full(groups, otherwise, object)
+    found = np.full(groups, otherwise, np.int64)
     # Of several values for one place the last one stays.
     found[group[order]] = values[order]
-    return found
-
-
-def sums(values: NDArray[Any], group: Numbers, groups: int) -> NDArray[np.object_]:
-    """Each group's sum, exactly."""
-    found = np.full(groups, 0, object)
-    np.add.at(found, group, values.astype(object))
-    return found
+    return exact(found)

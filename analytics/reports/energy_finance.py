@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from analytics.errors import TieError
+from analytics.exact import Integers, exact_sum, product, sums
 from analytics.money import cents, share_cents, units, yuan
 from analytics.question import Columns, Question, exact_frame
-from analytics.reports.booked import booked, sums
+from analytics.reports.booked import booked
 
 COLUMNS: Final = (
     "level",
@@ -72,7 +73,7 @@ def energy_and_finance(question: Question) -> pd.DataFrame:
 
 def _check_meters(meters: Columns) -> None:
     moved = meters["closing_register_milli"] - meters["opening_register_milli"] + meters["rolled_milli"]
-    shown = moved * meters["ratio"]
+    shown = product(moved, meters["ratio"])
     for row in np.flatnonzero(shown != meters["consumption_milli"])[:1]:
         raise TieError(
             f"site {meters['site'][row]}, meter {meters['meter'][row]}: registers show {units(shown[row])}, "
@@ -81,9 +82,7 @@ def _check_meters(meters: Columns) -> None:
 
 
 def _check_accounts(accounts: Columns, meters: Columns) -> None:
-    off = np.full(len(accounts["site"]), 0, object)
-    for name, sign in SIGNS.items():
-        off += sign * accounts[name]
+    off: Integers = np.sum([sign * accounts[name] for name, sign in SIGNS.items()], axis=0)
     unmetered = accounts["deducted_nano"] - sums(meters["deducted_nano"], meters["account_row"], len(accounts["site"]))
     for row in np.flatnonzero((off != 0) | (unmetered != 0))[:1]:
         raise TieError(
@@ -111,9 +110,9 @@ def _frame(accounts: Columns, meters: Columns) -> pd.DataFrame:
             column[meter_rows] = meters[name]
         columns[name] = column
     for name in _SUMMED:
-        sums = [sum(accounts[name][start:end]) for start, end in zip(first, last, strict=True)]
-        columns[name][site_rows] = sums
-        columns[name][-1] = sum(sums)
+        of_sites = [exact_sum(accounts[name][start:end]) for start, end in zip(first, last, strict=True)]
+        columns[name][site_rows] = of_sites
+        columns[name][-1] = sum(of_sites)
     columns["site"][site_rows] = names
     for rows, level in ((account_rows, "account"), (meter_rows, "meter"), (site_rows, "site"), (-1, "group")):
         columns["level"][rows] = level
