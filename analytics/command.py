@@ -30,7 +30,7 @@ def report_command(
     exact: Annotated[bool, typer.Option("--exact", help="Every digit, where cents are printed otherwise")] = False,
     statement: Annotated[Path | None, typer.Option(help="collections: a channel's statement, CSV")] = None,
     meters: Annotated[Path | None, typer.Option(help="losses, theft: which meter is above which, TOML")] = None,
-    places: Annotated[Path | None, typer.Option(help="zones, ranking: where meters hang, areas, CSV")] = None,
+    places: Annotated[Path | None, typer.Option(help="zones, ranking: for once, instead of `sluice places`")] = None,
 ) -> None:
     """Report on a period of whole local days (Asia/Shanghai); the day of --to is not in it."""
     report = REPORTS.get(name)

@@ -7,15 +7,10 @@ from typing import Final
 
 from analytics.csv_file import read_csv
 from analytics.errors import AnalyticsError
-from analytics.question import Question
 from streams.core.units import parse_decimal
 
 _NEEDED: Final = ("site", "meter")
 _PLACES_OF_AREA: Final = 3
-
-_METERS: Final = """
-SELECT CAST(site, 'String'), meter, replaces FROM meters FINAL WHERE {site} AND at < %(end)s ORDER BY site, number
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +31,6 @@ class Place:
 
 Places = Mapping[tuple[str, str], Place]
 """By site and meter."""
-
-
-def places_of(question: Question) -> Places:
-    """The question's file, for all meters that the file names and what replaced them; empty without a file.
-
-    Raises:
-        AnalyticsError: It cannot be read, a line is wrong, or it names a meter that its site has not.
-    """
-    if question.places is None:
-        return {}
-    named = dict(read_places(question.places))
-    found: dict[tuple[str, str], Place] = {}
-    for site, meter, replaces in question.ask(_METERS):
-        place = named.pop((site, meter), None) or found.get((site, replaces))
-        if place is not None:
-            found[site, meter] = place
-    unknown = [f"site {site} has no meter {meter}" for site, meter in named if question.site in (None, site)]
-    if unknown:
-        raise AnalyticsError(f"{question.places}: {unknown[0]} before {question.period.end}")
-    return found
 
 
 def read_places(path: Path) -> Places:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from streams.core.outcome import (
     PIECE,
     READING,
+    AccountClosed,
     AccountOpened,
     Alarm,
     Command,
@@ -90,8 +91,12 @@ class Postings:
     parts: int = 1
 
 
-class Header(msgspec.Struct, frozen=True):
-    """The MessagePack part of a record. Readers ignore names that they do not know."""
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The MessagePack part of a record. Readers ignore names that they do not know.
+
+    Lists with a default came later than the format: records from before lack them, and where they are empty they are
+    left out.
+    """
 
     site: str
     partition: int
@@ -109,13 +114,14 @@ class Header(msgspec.Struct, frozen=True):
     accounts: tuple[AccountOpened, ...]
     meters: tuple[MeterInstalled, ...]
     versions: tuple[VersionTaken, ...]
+    closings: tuple[AccountClosed, ...] = ()
 
 
 _encode_header = _encode_item = msgspec.msgpack.Encoder().encode
 _decode_header = msgspec.msgpack.Decoder(Header).decode
 
 _REGISTRY: Final = ("accounts", "meters", "versions")
-_EVENTS: Final = ("entries", "commands", "notices", "alarms", "refusals")
+_EVENTS: Final = ("entries", "commands", "notices", "alarms", "refusals", "closings")
 _LISTS: Final = _EVENTS + _REGISTRY
 
 

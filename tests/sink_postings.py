@@ -15,6 +15,7 @@ from streams.core.outcome import (
     NO_VERSION,
     PIECE,
     READING,
+    AccountClosed,
     AccountOpened,
     Alarm,
     Command,
@@ -130,6 +131,7 @@ def batch(site: str, *, meters: int, at: int, frames: int, count: int, rng: np.r
         notices=(Notice(position, at, 0, "low1"),),
         alarms=(Alarm(position, at, 0, "backwards"),),
         refusals=(Refusal(position, at, "unknown", "X1"),),
+        closings=(AccountClosed(position, at, 0),),
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from analytics.places import per_m2, places_of
+from analytics.filed_places import places_of
+from analytics.places import per_m2
 from analytics.question import Question, exact_frame
 
 DAILY: Final = ("site", "account", "meter", "kind", "day", "consumption_milli", "unpriced_milli", "amount_nano")
@@ -112,7 +113,7 @@ def ranking(question: Question) -> pd.DataFrame:
     Returns:
         Columns `RANKING`, each kind ranked by itself. `share_bp` is of the kind's sum, the changes are relative to the
         consumption before, both rounded down; None where there was none. A replaced meter is a meter of its own.
-        `area_m2_milli` (thousandths) and `per_m2_milli` (Wh or litres) are None where the places file has no area.
+        `area_m2_milli` (thousandths) and `per_m2_milli` (Wh or litres) are None where no area is told.
     Raises:
         AnalyticsError: There is a places file, and it is wrong.
     """

@@ -7,7 +7,8 @@ from typing import Final
 import pandas as pd
 
 from analytics.errors import AnalyticsError
-from analytics.places import per_m2, places_of
+from analytics.filed_places import places_of
+from analytics.places import per_m2
 from analytics.question import Question, exact_frame
 
 COLUMNS: Final = (
@@ -47,18 +48,18 @@ class _Zone:
 
 
 def zones(question: Question) -> pd.DataFrame:
-    """What the buildings and circuits of the places file consumed, by the meter's time.
+    """What buildings and circuits consumed, by the meter's time; where meters hang is as of the period's last day.
 
     Returns:
         Columns `COLUMNS`: for each site and kind a row for each building, each followed by its circuits, and one
-        (`level` unplaced) for the meters that the file does not name, master meters among them. `meters` counts seats:
+        (`level` unplaced) for the meters of which no place is told, master meters among them. `meters` counts seats:
         a meter and what replaced it are one. Wh or litres, nano-yuan, thousandths of a m², Wh or litres per m².
     Raises:
-        AnalyticsError: There is no places file, it is wrong, or names a meter that its site has not.
+        AnalyticsError: Nobody told a place, or the places file is wrong, or names a meter that its site has not.
     """
-    if question.places is None:
-        raise AnalyticsError("which meter hangs where? Give --places FILE.csv")
     places = places_of(question)
+    if not places and question.places is None:
+        raise AnalyticsError("which meter hangs where? `sluice places FILE.csv` files it, --places tells it for once")
     found: dict[tuple[str, str, str, str, str], _Zone] = defaultdict(_Zone)
     for site, meter, kind, consumption, amount in question.ask(_SUMS):
         place = places.get((site, meter))

@@ -34,6 +34,7 @@ COMMANDS: Final = MappingProxyType(
         "replay": "streams.commands:replay",
         "audit": "analytics.audit.command:audit_command",
         "report": "analytics.command:report_command",
+        "places": "analytics.places_command:places_command",
         "share": "analytics.share_command:share_command",
         "supervise": "infra.cli.background:supervise",
     }

@@ -1,5 +1,5 @@
-"""Columns of what comes by the dozen: registry rows, money entries, commands, notices, alarms, refusals, and
-the journal of the postings themselves."""
+"""Columns of what comes by the dozen: registry rows, money entries, commands, notices, alarms, refusals,
+closings, and the journal of the postings themselves."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeVar
@@ -129,6 +129,10 @@ def event_columns(posted: Sequence[Posted], registry: Registry) -> dict[str, dic
         "refusals": table(
             lambda outcome: outcome.refusals,
             lambda item, _: {"reason": item.reason, "subject": item.subject},
+        ),
+        "closings": table(
+            lambda outcome: outcome.closings,
+            lambda item, site: {"account": accounts[site.accounts[item.account]]},
         ),
     }
 

@@ -60,6 +60,7 @@ TIME_COLUMNS: Final[Mapping[str, str]] = {
     "notices": "at",
     "alarms": "at",
     "refusals": "at",
+    "closings": "at",
     "postings": "",
 }
 """Tables in the order of writing, each with the column by whose month it is partitioned, if any."""

@@ -12,6 +12,7 @@ from streams.core.meter import Meters
 from streams.core.outcome import (
     PIECE,
     READING,
+    AccountClosed,
     AccountOpened,
     Alarm,
     Command,
@@ -41,6 +42,7 @@ class Journal:
         self.notices: list[Notice] = []
         self.alarms: list[Alarm] = []
         self.refusals: list[Refusal] = []
+        self.closings: list[AccountClosed] = []
         self.accounts: list[AccountOpened] = []
         self.meters: list[MeterInstalled] = []
         self.versions: list[VersionTaken] = []
@@ -91,6 +93,7 @@ class Journal:
             notices=tuple(self.notices),
             alarms=tuple(self.alarms),
             refusals=tuple(self.refusals),
+            closings=tuple(self.closings),
             accounts=tuple(self.accounts),
             meters=tuple(self.meters),
             versions=tuple(self.versions),

@@ -11,6 +11,7 @@ from streams.core.consumption import Judgement, final_bands, judge_final
 from streams.core.line import Line
 from streams.core.meter import Meter
 from streams.core.orders import Adjust, CloseAccount, MoneyOrder, NamedQuantities, Recharge, Refund, Reverse
+from streams.core.outcome import AccountClosed
 from streams.core.posting import write_down
 from streams.core.units import money_nano
 
@@ -129,6 +130,7 @@ def close_account(line: Line, order: CloseAccount) -> None:
     if balance > 0:
         line.move(account, -balance, kind="closing_refund", order_id="", notice="refunded", operator=order.operator)
     books.accounts.infos[account].closed = True
+    books.journal.closings.append(AccountClosed(line.position, line.at, account))
     books.fees.stop(account)
     books.accounts.dirty_infos.add(account)
 

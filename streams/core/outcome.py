@@ -202,6 +202,15 @@ class AccountOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountClosed:
+    """An account, by its number in its site, that is over."""
+
+    position: Position
+    at: int
+    account: int
+
+
+@dataclass(frozen=True, slots=True)
 class MeterInstalled:
     """Registry: the meter's running number in its site, from 0 and without gaps."""
 
@@ -252,6 +261,7 @@ class Outcome:
     notices: tuple[Notice, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    closings: tuple[AccountClosed, ...] = ()
     accounts: tuple[AccountOpened, ...] = ()
     meters: tuple[MeterInstalled, ...] = ()
     versions: tuple[VersionTaken, ...] = ()
