@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PASSWORD_LENGTH = 12
 _CLUSTER = re.compile(r"[A-Za-z0-9_.-]+")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -37,6 +38,15 @@ class Settings(BaseSettings):
     clickhouse_tls: Annotated[
         str, Field(description="host:port on which the embedded ClickHouse is reached by TLS; empty for not at all")
     ] = ""
+    clickhouse_password: Annotated[
+        str, Field(repr=False, description="Of the embedded ClickHouse's user default; empty makes one")
+    ] = ""
+    clickhouse_analyst_password: Annotated[
+        str, Field(repr=False, description="Of its user analyst, who only reads; empty makes one")
+    ] = ""
+    clickhouse_http: Annotated[
+        int, Field(ge=0, le=65_535, description="Port of the loopback for tools that speak HTTP alone; 0 for none")
+    ] = 0
     tls_certificate: Annotated[str, Field(description="PEM file of its certificate")] = ""
     tls_key: Annotated[str, Field(description="PEM file of its key")] = ""
     raw_days: Annotated[
@@ -98,6 +108,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not host:port")
         return value
 
+    @field_validator("clickhouse_password", "clickhouse_analyst_password")
+    @classmethod
+    def _check_password(cls, value: str) -> str:
+        if value and (len(value) < _PASSWORD_LENGTH or not value.isprintable()):
+            raise ValueError(f"a password has {_PASSWORD_LENGTH} printable characters or more")
+        return value
+
     @field_validator("database")
     @classmethod
     def _check_database(cls, value: str) -> str:
@@ -123,6 +140,11 @@ class Settings(BaseSettings):
             raise ValueError("the embedded Kafka is one broker; replication above 1 needs SLUICE_KAFKA")
         if self.clickhouse_cluster and not self.clickhouse:
             raise ValueError("SLUICE_CLICKHOUSE_CLUSTER: needs SLUICE_CLICKHOUSE, a server of that cluster")
+        if self.clickhouse and (self.clickhouse_http or self.clickhouse_password or self.clickhouse_analyst_password):
+            raise ValueError(
+                "SLUICE_CLICKHOUSE_HTTP, SLUICE_CLICKHOUSE_PASSWORD, SLUICE_CLICKHOUSE_ANALYST_PASSWORD: are for the"
+                " embedded ClickHouse, and SLUICE_CLICKHOUSE names another"
+            )
         if self.clickhouse_tls and (self.clickhouse or not (self.tls_certificate and self.tls_key)):
             raise ValueError(
                 "SLUICE_CLICKHOUSE_TLS: is for the embedded ClickHouse and needs SLUICE_TLS_CERTIFICATE, SLUICE_TLS_KEY"

@@ -122,10 +122,8 @@ class Connection:
 
     def _run(self, session: EngineSession, settings: SessionSettings, query: Query, running: Running) -> None:
         sql = without_format(query.sql)
-        judgement = session.judge(sql)
-        _check_allowed(sql, judgement, 1 if self._is_analyst else settings.readonly)
-        if self._is_analyst:
-            check_analyst(sql, session.syntax_tree(sql), self._service.engine.table_functions)
+        readonly = 1 if self._is_analyst else settings.readonly
+        judgement = judge(self._service, session, sql, readonly=readonly, is_analyst=self._is_analyst)
         insert = parse_insert(query.sql)
         if insert:
             answer_insert(self._channel, session, insert, running, self._service.folder)
@@ -145,6 +143,21 @@ class Connection:
             self._channel.send_error(error)
         except OSError:
             _log.info("a client did not wait for its refusal")
+
+
+def judge(service: Service, session: EngineSession, sql: str, *, readonly: int, is_analyst: bool) -> Judgement:
+    """Judge a statement before it is run.
+
+    Args:
+        readonly: 1 for reading only, 2 for reading and SET, 0 for everything.
+    Raises:
+        ServerError: It is none, or not allowed.
+    """
+    judgement = session.judge(sql)
+    _check_allowed(sql, judgement, readonly)
+    if is_analyst:
+        check_analyst(sql, session.syntax_tree(sql), service.engine.table_functions)
+    return judgement
 
 
 def _check_allowed(sql: str, judgement: Judgement, readonly: int) -> None:

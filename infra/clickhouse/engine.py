@@ -106,6 +106,11 @@ class EngineSession:
             finally:
                 chunks.close()
 
+    def formatted(self, sql: str, form: str) -> tuple[bytes, int]:
+        """All that a statement answers, in one of the engine's formats, and how many rows that is."""
+        answer = self._query(sql, form)
+        return answer.bytes() or b"", answer.rows_read()
+
     def rows(self, sql: str) -> list[list[Any]]:
         """The rows of a small answer, as JSON values."""
         lines = self._query(sql, "JSONCompactEachRow").bytes().splitlines()

@@ -21,6 +21,7 @@ from infra.clickhouse.cluster_schema import migrate_cluster
 from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import Code, server_error
+from infra.clickhouse.http_door import http_door
 from infra.clickhouse.migrate import migrate
 from infra.clickhouse.retention import EVENTS, RAW, set_retention
 from infra.clickhouse.tls import tls_door
@@ -64,7 +65,7 @@ class Server:
         waiting.mkdir(parents=True, exist_ok=True)
         self._engine = Engine(folder / "data", config)
         self._watch = Watch(self._engine)
-        self._service = Service(self._engine, Users(passwords), self._watch, waiting)
+        self.service = Service(self._engine, Users(passwords), self._watch, waiting)
         self._listener = _listen(port)
         # Kept, since the listener does not tell any more once it was stopped.
         self.port: int = self._listener.getsockname()[1]
@@ -106,7 +107,7 @@ class Server:
 
     def _serve_client(self, sock: socket.socket) -> None:
         try:
-            Connection(sock, self._service).serve()
+            Connection(sock, self.service).serve()
         except Exception:
             # A fault of this server ends this one connection only, and is not to be overlooked.
             _log.exception("a connection failed")
@@ -140,6 +141,7 @@ def main(settings: Settings) -> None:
         ClusterError: There is no such cluster, or nobody of a shard was reached.
         MigrationError: The database's schema is not one of this release.
         TlsError: It is to be reached by TLS, and that cannot be.
+        HttpError: It is to be reached by HTTP, and that cannot be.
         LockedError: Another server runs on this data directory.
     """
     if settings.clickhouse:
@@ -149,16 +151,19 @@ def main(settings: Settings) -> None:
     folder = settings.data_dir / PART
     with locked(folder / "lock", wait_s=LOCK_S):
         before = read_record(settings, PART)
-        passwords = {PRODUCT_USER: product_password(folder), ANALYST_USER: analyst_password(folder)}
+        passwords = {
+            PRODUCT_USER: product_password(folder, settings.clickhouse_password),
+            ANALYST_USER: analyst_password(folder, settings.clickhouse_analyst_password),
+        }
         server = Server(folder, passwords, port=before.ports.get(PART, 0) if before else 0)
         serving = threading.Thread(target=server.serve, name="serve")
         serving.start()
         try:
             _on_signals(server.stop)
             _bring_up_to_date(product_url(folder, server.port, settings.database), settings)
-            with _tls_ports(settings, server.port) as tls:
-                announce_ready(settings, PART, {PART: server.port, **tls})
-                _log.info("serving", port=server.port, **tls)
+            with _tls_ports(settings, server.port) as tls, _http_ports(settings, server) as http:
+                announce_ready(settings, PART, {PART: server.port, **tls, **http})
+                _log.info("serving", port=server.port, **tls, **http)
                 serving.join()
         finally:
             server.stop()
@@ -189,6 +194,15 @@ def _tls_ports(settings: Settings, port: int) -> Iterator[dict[str, int]]:
     certificate, key = Path(settings.tls_certificate), Path(settings.tls_key)
     with tls_door(settings.clickhouse_tls, certificate, key, to_port=port) as tls_port:
         yield {"tls": tls_port}
+
+
+@contextlib.contextmanager
+def _http_ports(settings: Settings, server: Server) -> Iterator[dict[str, int]]:
+    if not settings.clickhouse_http:
+        yield {}
+        return
+    with http_door(settings.clickhouse_http, server.service, settings.database) as port:
+        yield {"http": port}
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

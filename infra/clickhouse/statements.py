@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from infra.clickhouse.errors import Code, server_error
 
@@ -88,6 +88,23 @@ def without_format(sql: str) -> str:
     cut = max(0, len(sql) - _FORMAT_ROOM)
     tail = _FORMAT.sub("", _FORMAT.sub("", sql[cut:]))
     return sql[:cut] + tail
+
+
+def cut_format(sql: str) -> tuple[str, str]:
+    """The statement without semicolon and FORMAT clause, and the format's name, empty if there is none.
+
+    >>> cut_format("SELECT 1 FORMAT JSON;")
+    ('SELECT 1', 'JSON')
+
+    Raises:
+        ServerError: FORMAT stands elsewhere than at the end.
+    """
+    bare = without_format(sql)
+    following = [token for token in tokens(sql[len(bare) :]) if token.word not in ("FORMAT", ";")]
+    words = list(tokens(bare))
+    if any(one.word == "FORMAT" and other.kind == "word" for one, other in pairwise(words)):
+        raise server_error(Code.SYNTAX_ERROR, "FORMAT is to stand at the end of the statement")
+    return bare, following[0].text if following else ""
 
 
 def parse_insert(sql: str) -> Insert | None:

@@ -35,14 +35,15 @@ class Users:
             )
 
 
-def product_password(folder: Path) -> str:
-    """The product's own password: made on the first start, kept in the folder, readable by its owner alone."""
-    return _password(folder / "password")
+def product_password(folder: Path, chosen: str = "") -> str:
+    """The product's own password: chosen, or made on the first start; kept in the folder, readable by its owner
+    alone."""
+    return _password(folder / "password", chosen)
 
 
-def analyst_password(folder: Path) -> str:
-    """The password of the user who only reads, made and kept in the same way."""
-    return _password(folder / "analyst_password")
+def analyst_password(folder: Path, chosen: str = "") -> str:
+    """The password of the user who only reads, chosen or made and kept in the same way."""
+    return _password(folder / "analyst_password", chosen)
 
 
 def analyst_url(folder: Path, port: int, database: str) -> str:
@@ -50,11 +51,11 @@ def analyst_url(folder: Path, port: int, database: str) -> str:
     return _url(ANALYST_USER, analyst_password(folder), port, database)
 
 
-def _password(path: Path) -> str:
-    if not path.exists():
+def _password(path: Path, chosen: str = "") -> str:
+    if chosen or not path.exists():
         fresh = path.with_suffix(".new")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(24))
+            file.write(chosen or secrets.token_urlsafe(24))
         fresh.rename(path)
     return path.read_text()
 

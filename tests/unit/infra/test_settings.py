@@ -49,6 +49,8 @@ def test_they_cannot_be_changed() -> None:
         pytest.param("SLUICE_CLICKHOUSE", "http://h/d", "not of the form clickhouse://", id="other-protocol"),
         pytest.param("SLUICE_CLICKHOUSE", "clickhouse://h:9000", "names no database", id="no-database"),
         pytest.param("SLUICE_CLICKHOUSE_CLUSTER", "a b", "'a b' is not a cluster's name", id="cluster"),
+        pytest.param("SLUICE_CLICKHOUSE_PASSWORD", "short", "12 printable characters", id="password"),
+        pytest.param("SLUICE_CLICKHOUSE_ANALYST_PASSWORD", "two\nlines of it", "12 printable", id="analyst-password"),
         pytest.param("SLUICE_CLICKHOUSE_CLUSTER", "c", "needs SLUICE_CLICKHOUSE", id="cluster-of-no-server"),
         pytest.param("SLUICE_CLICKHOUSE_TLS", "9440", "'9440' is not host:port", id="tls-without-host"),
         pytest.param("SLUICE_CLICKHOUSE_TLS", "h:9440", "needs SLUICE_TLS_CERTIFICATE", id="tls-without-certificate"),

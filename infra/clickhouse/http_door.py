@@ -1,0 +1,223 @@
+"""ClickHouse's HTTP interface, for tools that speak only that (Grafana, clickhouse-connect): it reads.
+
+    GET or POST /?query=…&database=…&default_format=…&<setting>=<value>    the body goes on the query's text
+    GET /ping
+
+Users and what they may are those of the native port, but whoever comes this way only reads; writes go to that port. The
+password travels as it is, so the door opens on the loopback alone. An answer is made in memory before it is sent.
+"""
+
+import base64
+import binascii
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import structlog
+
+from infra.clickhouse.analyst import ANALYST_USER, check_database
+from infra.clickhouse.connection import Service, judge
+from infra.clickhouse.errors import Code, ServerError, server_error
+from infra.clickhouse.query import Setting
+from infra.clickhouse.settings import SessionSettings
+from infra.clickhouse.statements import cut_format, quote_name
+from infra.errors import InfraError
+from infra.ports import HOST
+
+_log = structlog.get_logger(__name__)
+
+_BODY_LIMIT: Final = 1 << 20
+_ANSWER_LIMIT: Final = 256 << 20
+_LIMITS: Final = {"max_execution_time": "300", "max_result_bytes": str(_ANSWER_LIMIT), "result_overflow_mode": "throw"}
+_TIMEOUT_S: Final = 60.0
+_DEFAULT_FORMAT: Final = "TabSeparated"
+_FORMATS: Final = frozenset(
+    {"Arrow", "ArrowStream", "CSV", "CSVWithNames", "CSVWithNamesAndTypes", "JSON", "JSONColumns", "JSONCompact",
+     "JSONCompactEachRow", "JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes", "JSONEachRow",
+     "JSONStrings", "Markdown", "Native", "Null", "Parquet", "Pretty", "PrettyCompact", "PrettyCompactMonoBlock",
+     "PrettySpace", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "TSKV", "TSV", "TSVRaw",
+     "TSVWithNames", "TSVWithNamesAndTypes", "TabSeparated", "TabSeparatedRaw", "TabSeparatedWithNames",
+     "TabSeparatedWithNamesAndTypes", "Values", "Vertical", "XML"}
+)  # fmt: skip
+"""Formats that are made of the rows alone: others read templates and schemas from files."""
+
+_NOT_SETTINGS: Final = frozenset(
+    {"buffer_size", "client_protocol_version", "compress", "database", "decompress", "default_format",
+     "enable_http_compression", "http_zlib_compression_level", "password", "query", "query_id", "quota_key",
+     "readonly", "role", "send_progress_in_http_headers", "session_check", "session_id", "session_timeout",
+     "stacktrace", "user", "wait_end_of_query", *_LIMITS}
+)  # fmt: skip
+"""Parameters that are for this interface, are not needed here, or are this door's own affair."""
+
+_STATUS: Final[Mapping[int, HTTPStatus]] = {
+    Code.AUTHENTICATION_FAILED: HTTPStatus.FORBIDDEN,
+    Code.ACCESS_DENIED: HTTPStatus.FORBIDDEN,
+    Code.READONLY: HTTPStatus.FORBIDDEN,
+    Code.SYNTAX_ERROR: HTTPStatus.BAD_REQUEST,
+    Code.INCORRECT_DATA: HTTPStatus.BAD_REQUEST,
+    Code.UNKNOWN_SETTING: HTTPStatus.BAD_REQUEST,
+    60: HTTPStatus.NOT_FOUND,  # unknown table
+    81: HTTPStatus.NOT_FOUND,  # unknown database
+}
+
+
+class HttpError(InfraError):
+    """The door cannot be opened: an address that is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request without its transport."""
+
+    user: str
+    password: str
+    database: str
+    sql: str
+    form: str
+    settings: Mapping[str, Setting]
+
+
+@contextlib.contextmanager
+def http_door(port: int, service: Service, database: str) -> Iterator[int]:
+    """Answer HTTP clients on a port of the loopback, for as long as the context lasts.
+
+    Args:
+        port: 0 takes a free one.
+        database: Of those who name none.
+    Yields:
+        The port that it listens on.
+    Raises:
+        HttpError: It cannot be opened.
+    """
+    try:
+        server = _Server((HOST, port), _handler(service, database))
+    except OSError as error:
+        raise HttpError(f"HTTP on {HOST}:{port}: {error.strerror}") from error
+    thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # A stop waits for no answer: reading can be asked again.
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        _log.info("an HTTP client is gone", client=client_address[0])
+
+
+def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version = "ClickHouse"
+        sys_version = ""
+        timeout = _TIMEOUT_S
+
+        def do_GET(self) -> None:
+            self._serve(b"")
+
+        def do_POST(self) -> None:
+            try:
+                size = int(self.headers.get("Content-Length", "-1"))
+            except ValueError:
+                size = -1
+            if not 0 <= size <= _BODY_LIMIT:
+                self.close_connection = True
+                text = f"a body needs a Content-Length of at most {_BODY_LIMIT} bytes: this port takes no rows"
+                self._refuse(server_error(Code.INCORRECT_DATA, text))
+                return
+            self._serve(self.rfile.read(size))
+
+        def _serve(self, body: bytes) -> None:
+            address = urlsplit(self.path)
+            if address.path in ("/ping", "/replicas_status"):
+                self._send(HTTPStatus.OK, b"Ok.\n", {})
+                return
+            if address.path not in ("", "/"):
+                self._send(HTTPStatus.NOT_FOUND, b"There is no handle here but / and /ping\n", {})
+                return
+            try:
+                parameters = {"database": database, **dict(parse_qsl(address.query, keep_blank_values=True))}
+                asked = _asked(self.headers, parameters, body)
+                data, rows = _answer(service, asked)
+            except ServerError as error:
+                self._refuse(error)
+                return
+            summary = json.dumps({"result_rows": str(rows), "result_bytes": str(len(data))})
+            headers = {"X-ClickHouse-Format": asked.form, "X-ClickHouse-Summary": summary}
+            self._send(HTTPStatus.OK, data, headers)
+
+        def _refuse(self, error: ServerError) -> None:
+            _log.info("an HTTP client is refused", code=int(error.code), error=error.message)
+            status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+            text = f"Code: {int(error.code)}. {error.message}\n"
+            self._send(status, text.encode(), {"X-ClickHouse-Exception-Code": str(int(error.code))})
+
+        def _send(self, status: HTTPStatus, data: bytes, headers: Mapping[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "text/plain; charset=UTF-8")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            # The address that it would log holds the query, and may hold a password.
+            pass
+
+    return Handler
+
+
+def _asked(headers: Any, parameters: Mapping[str, str], body: bytes) -> _Asked:
+    user, password = _login(headers, parameters)
+    text = "\n".join(filter(None, [parameters.get("query", ""), body.decode("utf-8", "surrogateescape")]))
+    sql, form = cut_format(text)
+    form = form or parameters.get("default_format") or headers.get("X-ClickHouse-Format") or _DEFAULT_FORMAT
+    if form not in _FORMATS:
+        raise server_error(Code.INCORRECT_DATA, f"The format {form} is not given out here")
+    settings = {name: Setting(value, True) for name, value in parameters.items() if name not in _NOT_SETTINGS}
+    settings |= {name: Setting(value, True) for name, value in _LIMITS.items()}
+    database = headers.get("X-ClickHouse-Database") or parameters["database"]
+    return _Asked(user, password, database, sql, form, settings)
+
+
+def _login(headers: Any, parameters: Mapping[str, str]) -> tuple[str, str]:
+    kind, _, word = headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(word, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise server_error(Code.AUTHENTICATION_FAILED, "The header Authorization is no Basic one") from None
+        return user, password
+    user = headers.get("X-ClickHouse-User") or parameters.get("user") or "default"
+    return user, headers.get("X-ClickHouse-Key") or parameters.get("password") or ""
+
+
+def _answer(service: Service, asked: _Asked) -> tuple[bytes, int]:
+    """What a statement gives, in the format that was asked for, and how many rows that is."""
+    service.users.authenticate(asked.user, asked.password)
+    is_analyst = asked.user == ANALYST_USER
+    if is_analyst:
+        check_database(asked.database)
+    session = service.engine.open_session()
+    try:
+        if asked.database:
+            session.run(f"USE {quote_name(asked.database)}")
+        SessionSettings(session).apply(asked.settings)
+        judge(service, session, asked.sql, readonly=1, is_analyst=is_analyst)
+        return session.formatted(asked.sql, asked.form)
+    finally:
+        session.close()
