@@ -4,11 +4,15 @@
 of its shard's sites. `<database>` holds nothing: for each table and view of the shards it has a Distributed table of
 that name, through which all shards answer. As no site lies on two shards, a shard's views are right by themselves.
 
-Nodes are brought up to date one by one, not `ON CLUSTER`: each keeps its own record of what was applied, so that one
-that was away or is new gets its schema with the next start.
+Nothing is done `ON CLUSTER`: each server keeps its own record of what was applied. The replicas of a shard take each
+statement together, since one that made a table in an old form could not join those that have changed it; so one that
+was away, or is new, first gets its tables as the furthest of the others has them.
 """
 
 import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,7 +22,17 @@ from clickhouse_driver import Client
 from clickhouse_driver.errors import Error
 
 from infra.clickhouse.cluster import SHARDING, Cluster, ClusterError, node_url, read_cluster, shard_database
-from infra.clickhouse.migrate import MIGRATIONS, MIGRATIONS_TABLE, create_database, migrate, server_url
+from infra.clickhouse.migrate import (
+    MIGRATIONS,
+    MIGRATIONS_TABLE,
+    Migration,
+    apply_migrations,
+    create_database,
+    note_applied,
+    read_migrations,
+    seen_migrations,
+    server_url,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -27,12 +41,22 @@ _ENGINE: Final = re.compile(r"\bENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 _DROPPED: Final = re.compile(r"\s*DROP TABLE\b")
 _WINDOW: Final = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
 
+_VIEW: Final = re.compile(r"CREATE (?:OR REPLACE )?VIEW\b")
+
+# A change is over when all replicas that are there have it: the next server would else be asked for what it is about to
+# get, and refuse.
+_TOGETHER: Final = {"alter_sync": "2", "replication_wait_for_inactive_replica_timeout": "0"}
+
 _YEARS_S: Final = 10 * 365 * 86400
 
 _COLUMNS: Final = (
     "SELECT name, groupArray((column, type)) FROM"
     " (SELECT table AS name, name AS column, type FROM system.columns WHERE database = %(database)s"
     " ORDER BY table, position) GROUP BY name ORDER BY name"
+)
+_TABLES: Final = (
+    f"SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name != '{MIGRATIONS_TABLE}'"
+    " AND engine LIKE '%MergeTree' ORDER BY name"
 )
 _DISTRIBUTED: Final = (
     "SELECT name, engine_full FROM system.tables WHERE database = %(database)s AND engine = 'Distributed'"
@@ -120,13 +144,43 @@ def _migrate_shard(url: str, cluster: Cluster, number: int, replicas: tuple[str,
     reached = [place for place in replicas if _is_there(node_url(url, place))]
     if not reached:
         raise ClusterError(f"no server of shard {number} of {cluster.name} can be reached: {', '.join(replicas)}")
-    for place in reached:
-        render = (lambda statement: replicated(statement, shards)) if cluster.is_replicated else None
-        migrate(node_url(url, place), folder, render=render)
-        with Client.from_url(node_url(url, place)) as client:
-            create_database(client, database)
+    migrations = read_migrations(folder)
+    with ExitStack() as stack:
+        clients = []
+        for place in reached:
+            with Client.from_url(server_url(node_url(url, place))) as server:
+                create_database(server, shards)
+                create_database(server, database)
+            own = node_url(url, place, _TOGETHER if cluster.is_replicated else {})
+            clients.append(stack.enter_context(Client.from_url(own)))
+        level_schema(clients, migrations)
+        render = partial(replicated, database=shards) if cluster.is_replicated else str
+        apply_migrations(clients, migrations, render)
+        for client in clients:
             _distribute(client, cluster.name, database)
     return reached
+
+
+def level_schema(clients: Sequence[Any], migrations: Sequence[Migration]) -> None:
+    """Give the servers of a shard that lack migrations the schema of the one that has most.
+
+    Tables that a server lacks are made as that one has them; what changed in those that it has, replication brings.
+    """
+    seen = [seen_migrations(client, migrations) for client in clients]
+    furthest = max(seen, key=len)
+    ahead = clients[seen.index(furthest)]
+    for client, numbers in zip(clients, seen, strict=True):
+        if numbers == furthest:
+            continue
+        for (made,) in ahead.execute(_TABLES):
+            client.execute(made.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
+        for migration in migrations:
+            if migration.number in furthest:
+                for statement in filter(_VIEW.match, migration.statements()):
+                    client.execute(statement)
+        for migration in migrations:
+            if migration.number in furthest - numbers:
+                note_applied(client, migration)
 
 
 def _is_there(url: str) -> bool:

@@ -8,7 +8,7 @@ half-way is run again from its beginning.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,16 +109,13 @@ def read_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     return migrations
 
 
-def migrate(
-    target: "str | Client", folder: Path = MIGRATIONS, *, render: Callable[[str], str] | None = None
-) -> list[str]:
+def migrate(target: "str | Client", folder: Path = MIGRATIONS) -> list[str]:
     """Bring a database to the newest schema; doing so again changes nothing.
 
     Args:
         target: A URL `clickhouse://user:password@host:port/database`, whose database is created if it is
             missing, or a connected client, whose current database is used.
         folder: Where the migrations are.
-        render: What each statement is on this server, if not itself.
     Returns:
         Names of the migrations that were applied now, in order.
     Raises:
@@ -127,12 +124,12 @@ def migrate(
     """
     migrations = read_migrations(folder)
     if not isinstance(target, str):
-        return _apply(target, migrations, render)
+        return apply_migrations([target], migrations)
     if database := unquote(urlsplit(target).path.strip("/")):
         with Client.from_url(server_url(target)) as client:
             create_database(client, database)
     with Client.from_url(target) as client:
-        return _apply(client, migrations, render)
+        return apply_migrations([client], migrations)
 
 
 def server_url(url: str) -> str:
@@ -146,29 +143,59 @@ def create_database(client: Any, database: str) -> None:
     client.execute(f"CREATE DATABASE IF NOT EXISTS `{quoted}`")
 
 
-def _apply(client: Any, migrations: list[Migration], render: Callable[[str], str] | None) -> list[str]:
+def apply_migrations(
+    clients: Sequence[Any], migrations: Sequence[Migration], render: Callable[[str], str] = str
+) -> list[str]:
+    """Apply what is missing to servers that have seen the same, statement by statement to all of them.
+
+    Args:
+        clients: Of clickhouse-driver, each on the database that is brought up to date.
+        render: What a statement is on these servers.
+    Returns:
+        Names of the migrations that were applied now, in order.
+    Raises:
+        MigrationError: A migration that was applied before has another text now, or is missing.
+        clickhouse_driver.errors.Error: A server cannot be reached or refuses a statement.
+    """
+    seen = [seen_migrations(client, migrations) for client in clients]
+    applied = []
+    for migration in migrations:
+        if all(migration.number in numbers for numbers in seen):
+            continue
+        for statement in migration.statements():
+            for client in clients:
+                client.execute(render(statement))
+        for client in clients:
+            note_applied(client, migration)
+        applied.append(migration.name)
+        _log.info("migration applied", migration=migration.name)
+    return applied
+
+
+def seen_migrations(client: Any, migrations: Sequence[Migration]) -> set[int]:
+    """Numbers of the migrations that were applied to a client's database.
+
+    Raises:
+        MigrationError: One of them has another text now, or is missing.
+    """
     client.execute(_APPLIED)
     seen = {
         number: (name, checksum)
         for number, name, checksum in client.execute("SELECT number, name, checksum FROM schema_migrations")
     }
     _check_released(seen, migrations)
-    applied = []
-    for migration in migrations:
-        if migration.number in seen:
-            continue
-        for statement in migration.statements():
-            client.execute(render(statement) if render else statement)
-        client.execute(
-            "INSERT INTO schema_migrations (number, name, checksum) VALUES",
-            [(migration.number, migration.name, migration.checksum)],
-        )
-        applied.append(migration.name)
-        _log.info("migration applied", migration=migration.name)
-    return applied
+    return set(seen)
 
 
-def _check_released(seen: dict[int, tuple[str, str]], migrations: list[Migration]) -> None:
+def note_applied(client: Any, migration: Migration) -> None:
+    """Keep that a migration was applied."""
+    client.execute(
+        "INSERT INTO schema_migrations (number, name, checksum) VALUES",
+        [(migration.number, migration.name, migration.checksum)],
+    )
+
+
+def _check_released(seen: dict[int, tuple[str, str]], migrations: Sequence[Migration]) -> None:
     at_hand = {migration.number: migration for migration in migrations}
     for number, (name, checksum) in sorted(seen.items()):
         migration = at_hand.get(number)

@@ -15,8 +15,8 @@ from analytics.reports.energy_finance import energy_and_finance
 from analytics.reports.events import commands
 from analytics.reports.usage import usage
 from infra.clickhouse.cluster import ClusterError, read_cluster
-from infra.clickhouse.cluster_schema import migrate_cluster
-from infra.clickhouse.migrate import read_migrations
+from infra.clickhouse.cluster_schema import level_schema, migrate_cluster
+from infra.clickhouse.migrate import apply_migrations, read_migrations
 from tests.integration.clickhouse_cluster import NAME, TwoShards, two_shards
 from tests.integration.clickhouse_places import own_database
 from tests.ledger_history import History, lines_of
@@ -140,3 +140,32 @@ def test_reports_tell_the_same(both: tuple[Any, Any], report: Callable[[Question
 def test_what_is_no_cluster_is_told(shards: TwoShards) -> None:
     with pytest.raises(ClusterError, match="knows no cluster three"):
         migrate_cluster(shards.url(), "three")
+
+
+def test_a_server_in_the_place_of_one_that_is_gone_gets_the_schema_of_its_fellow(shards: TwoShards) -> None:
+    """As of replicas of a shard; the tables here are plain ones, which is the same to this step."""
+    made = "SELECT name, create_table_query FROM system.tables WHERE database = '{}' AND name != 'schema_migrations'"
+    with Client.from_url(shards.url(0, "sluice_shard")) as old, Client.from_url(shards.url(1, "default")) as new:
+        new.execute("CREATE DATABASE IF NOT EXISTS fellow")
+        with Client.from_url(shards.url(1, "fellow")) as fellow:
+            # Statements name their database: here the servers' differ.
+            level_schema([InDatabase(old, "sluice_shard", "fellow"), fellow], read_migrations())
+            expected = old.execute(made.format("sluice_shard") + " ORDER BY name")
+            found = fellow.execute(made.format("fellow") + " ORDER BY name")
+            assert found == [(name, text.replace("sluice_shard.", "fellow.")) for name, text in expected]
+            applied = "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
+            assert fellow.execute(applied) == old.execute(applied)
+            assert apply_migrations([fellow], read_migrations()) == []
+
+
+class InDatabase:
+    """A client whose answers name another database."""
+
+    def __init__(self, client: Any, own: str, named: str) -> None:
+        self._client, self._own, self._named = client, own, named
+
+    def execute(self, sql: str) -> Any:
+        rows = self._client.execute(sql)
+        if "create_table_query" not in sql:
+            return rows
+        return [(text.replace(f"{self._own}.", f"{self._named}."),) for (text,) in rows]
