@@ -119,10 +119,14 @@ class History:
         """Let a partition's ledger take more lines."""
         ledger = self._partitions.setdefault(partition, Partition(partition))
         for postings in ledger.take(lines, size=size):
-            # Two offsets apart, as in a log where each is a transaction with its marker.
-            offset = self._ends.get(partition, 0)
-            self._ends[partition] = offset + 2
-            self.posted.append(Posted(partition, offset, postings))
+            self.add(partition, postings)
+
+    def add(self, partition: int, postings: Postings) -> None:
+        """Add what a ledger gave out."""
+        # Two offsets apart, as in a log where each is a transaction with its marker.
+        offset = self._ends.get(partition, 0)
+        self._ends[partition] = offset + 2
+        self.posted.append(Posted(partition, offset, postings))
 
     def site(self, name: str) -> SiteLedger:
         """The ledger of a site, as it is after everything."""

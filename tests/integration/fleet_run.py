@@ -40,8 +40,10 @@ from streams.core.localtime import parse_time
 from streams.core.outcome import Flag, Position, Source
 from streams.core.site import SiteLedger
 from streams.decode import read_rounds
+from streams.postings import Inputs, Postings, Span, cut_postings
 from streams.records import command_value
 from tests.integration.collector_lines import SetClock
+from tests.ledger_history import History
 
 MINUTE_MS = 60_000
 LINE_TIMEOUT_S = 0.03
@@ -55,7 +57,10 @@ class Site:
     """A site's ledger and the sums of what it gave out."""
 
     ledger: SiteLedger
-    offset: int = 0
+    partition: int
+    batch: int = 0
+    orders: int = 0
+    frames: int = 0
     meters: dict[int, str] = field(default_factory=dict)
     places: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """Gateway, address and template by the meter's number."""
@@ -87,7 +92,9 @@ class FleetRun:
 
     def __init__(self, group: Property, fleet: Fleet, board: Switchboard, clock: SetClock, state: FleetState) -> None:
         self.group, self.fleet, self.board, self.clock = group, fleet, board, clock
-        self.sites = {site: Site(SiteLedger(site)) for site in group.sites}
+        self.sites = {site: Site(SiteLedger(site), number) for number, site in enumerate(group.sites)}
+        self.history = History()
+        """All that the ledgers gave out, each site's in a partition of its own."""
         self.commands: list[Command] = []
         self.reports: asyncio.Queue[tuple[Command, Outcome, str]] = asyncio.Queue()
         self._state = state
@@ -105,14 +112,14 @@ class FleetRun:
         site = self.sites[str(order["site"])]
         at = parse_time(str(order["at"]))
         assert at is not None
-        site.ledger.take_order(order, at=at, position=Position(Source.ORDERS, site.offset, 0))
-        site.offset += 1
-        self._settle(site)
+        site.ledger.take_order(order, at=at, position=Position(Source.ORDERS, site.orders, 0))
+        site.orders += 1
+        self._settle(site, Inputs(Span(site.frames, site.frames), Span(site.orders - 1, site.orders)))
 
     async def publish(self, taken: Round) -> None:
         """Have the ledger take a round."""
         site = self.sites[taken.site]
-        readings = read_rounds(site.ledger, [(site.offset, taken)])
+        readings = read_rounds(site.ledger, [(site.frames, taken)])
         for number, register in zip(readings.batch.meter.tolist(), readings.batch.register.tolist(), strict=True):
             # What was stored before a meter was replaced has its successor's address; the ledger goes by the time.
             if number >= 0 and taken.gateway in self._sessions:
@@ -121,12 +128,15 @@ class FleetRun:
         for rejected in readings.rejected:
             site.refused[rejected.reason] += 1
         site.ledger.take_readings(readings.batch)
-        site.offset += 1
-        self._settle(site)
+        site.frames += 1
+        self._settle(site, Inputs(Span(site.frames - 1, site.frames), Span(site.orders, site.orders)))
 
-    def _settle(self, site: Site) -> None:
+    def _settle(self, site: Site, inputs: Inputs) -> None:
         outcome = site.ledger.settle()
         site.note(outcome)
+        for part in cut_postings(Postings(site.ledger.site, site.partition, site.batch, inputs, outcome)):
+            self.history.add(site.partition, part)
+        site.batch += 1
         for command in outcome.commands:
             gateway, address, template = site.places[command.meter]
             meter = site.meters[command.meter]

@@ -1,10 +1,16 @@
 """A property group by every protocol, with every fault: the ledger ends with what its meters counted, to the unit."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
+from clickhouse_driver import Client
 
+from analytics.audit import audit
+from analytics.period import Period
+from analytics.question import Question
+from analytics.reports.energy_finance import energy_and_finance
 from collectors.gateways.clock_care import TOLERATED_MS
 from infra.fleet.fault import LINE_FAULTS, Fault
 from infra.fleet.gateways.switchboard import Broker
@@ -14,11 +20,13 @@ from infra.fleet.tariffs import TARIFF_FLAT
 from infra.ports import HOST
 from streams.core.localtime import format_time
 from streams.core.outcome import Flag
+from tests.integration.clickhouse_places import own_database
 from tests.integration.collector_lines import awaited
 from tests.integration.fleet_run import FleetRun, fleet_run
 from tests.integration.mosquitto import Mosquitto
 
 HOURS = 36
+EVER = Period(date(2000, 1, 1), date(2100, 1, 1))
 STEP_MINUTES = 45
 LAST_ROUNDS = 40
 ROUNDS_A_RECHARGE = 8
@@ -43,7 +51,9 @@ def size_of(seed: int) -> PropertySize:
 
 @pytest.mark.parametrize("seed", [2, 3])
 @awaited
-async def test_the_ledger_ends_with_what_the_meters_counted(seed: int, tmp_path: Path, broker: Broker) -> None:
+async def test_the_ledger_ends_with_what_the_meters_counted(
+    seed: int, tmp_path: Path, broker: Broker, clickhouse: str
+) -> None:
     size = PropertySize(
         sites=2, gateways=14, meters=56, seed=seed, links=tuple(Link), faults=frozenset(Fault), hours=HOURS
     )
@@ -65,6 +75,29 @@ async def test_the_ledger_ends_with_what_the_meters_counted(seed: int, tmp_path:
         assert spent_nano(run) == {account: price(run, account) for account in spent_nano(run)}
         check_what_there_was(run)
         check_clocks(run)
+        check_reports(run, clickhouse)
+
+
+def check_reports(run: FleetRun, clickhouse: str) -> None:
+    """What ClickHouse reports of it, after the sink's way there, is what the meters counted, to the nano-yuan."""
+    with own_database(clickhouse, "fleet") as url:
+        run.history.write(url, block=500)
+        with Client.from_url(url) as client:
+            assert {check.name: check.faults for check in audit(client) if check.wrong} == {}
+            frame = energy_and_finance(Question(client, EVER))
+    rows = {level: of_level.to_dict("records") for level, of_level in frame.groupby("level")}
+    true = counted(run)
+    units = {row["meter"]: row["electricity_milli"] or row["water_milli"] or 0 for row in rows["meter"]}
+    assert units == true
+    deducted = {row["account"]: row["deducted_nano"] for row in rows["account"]}
+    assert {account: deducted[account] for account in spent_nano(run)} == {
+        account: price(run, account) for account in spent_nano(run)
+    }
+    (group,) = rows["group"]
+    assert group["electricity_milli"] + group["water_milli"] == sum(true.values())
+    assert (
+        group["deducted_nano"] == sum(deducted.values()) == sum(sum(site.spent.values()) for site in run.sites.values())
+    )
 
 
 async def pass_time(run: FleetRun) -> None:
