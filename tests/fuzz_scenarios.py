@@ -38,7 +38,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=FUZZ_COUNT)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    return 1 if find_differences(arguments.seed, arguments.count) else 0
+    differences = find_differences(arguments.seed, arguments.count)
+    print(f"done: {len(differences)} differ" if differences else "done: none differs", flush=True)
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":
