@@ -99,3 +99,24 @@ def test_a_second_sink_on_the_data_directory_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(server, "LOCK_S", 0)
     with locked(settings.run_dir / "sink.lock"), pytest.raises(LockedError):
         run(monkeypatch, settings, [])
+
+
+def test_a_fault_of_the_copy_of_raw_frames_ends_that_copy_alone(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults: list[Exception] = [AwayError("Kafka is away"), ValueError("a bug")]
+
+    def reader(*_: object, **__: object) -> None:
+        raise faults.pop(0)
+
+    monkeypatch.setattr(server, "PostingsReader", reader)
+    monkeypatch.setattr(server, "RETRY_S", (0.0, 0.0))
+    monkeypatch.setattr(server, "kafka_bootstrap", lambda _: "nowhere:1")
+    stop = threading.Event()
+    server.copy_frames(settings, stop)
+    assert faults == []
+    assert not stop.is_set()
+    said = capsys.readouterr().out
+    assert "copying raw frames again" in said
+    assert "raw frames are no longer copied" in said
+    assert "ValueError: a bug" in said
