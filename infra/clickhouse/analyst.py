@@ -27,16 +27,20 @@ HARMLESS: Final = frozenset(
 WAYS_OUT: Final = re.compile(r"file|executable|catboostevaluate|reversednsquery|ai[a-z]+")
 """Ordinary functions that read files, run programs or ask other machines."""
 
+_BELOW_THE_STATEMENT: Final = " Identifier "
+"""How the engine writes the name of a statement's format: right below the statement's own node."""
+
 _NODE: Final = re.compile(r"\s*(?P<kind>\w+)(?: (?P<name>[^(]*))?")
 
 
-def check_analyst(sql: str, tree: Iterable[str], table_functions: frozenset[str]) -> None:
+def check_analyst(sql: str, tree: Iterable[str], table_functions: frozenset[str], formats: frozenset[str]) -> None:
     """Check a statement that only reads.
 
     Args:
         sql: The statement.
         tree: Its syntax tree, a node a line, as EXPLAIN AST gives it.
         table_functions: All that the engine has, in small letters.
+        formats: Likewise.
     Raises:
         ServerError: It is not one for analysts.
     """
@@ -47,6 +51,9 @@ def check_analyst(sql: str, tree: Iterable[str], table_functions: frozenset[str]
         if node is None or node["name"] is None:
             continue
         name = node["name"].strip()
+        if line.startswith(_BELOW_THE_STATEMENT) and name.lower() in formats:
+            # Some read templates and schemas from files; the one at a statement's end was taken off before.
+            raise _denied(f"the format {name} is not for the user {ANALYST_USER}")
         if node["kind"] == "Function":
             lower = name.lower()
             if (lower in table_functions and lower not in HARMLESS) or WAYS_OUT.fullmatch(lower):

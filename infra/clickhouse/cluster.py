@@ -25,6 +25,10 @@ _OF_REPLICAS: Final = {"insert_quorum": "auto", "insert_quorum_parallel": "0", "
 # What a query joins or looks up comes from all shards; an insert is done when it is answered.
 _OF_DISTRIBUTED_TABLES: Final = {"distributed_product_mode": "global", "insert_distributed_sync": "1"}
 
+# A change is over when all replicas that are there have it: the next one would else be asked for what it is about to
+# get, and refuse.
+_OF_CHANGES: Final = {"alter_sync": "2", "replication_wait_for_inactive_replica_timeout": "0"}
+
 
 class ClusterError(InfraError):
     """The servers know no such cluster, or none of a shard can be reached."""
@@ -117,6 +121,11 @@ def node_url(url: str, place: str, more: Mapping[str, str] | None = None) -> str
     login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     path = f"/{shard_database(parts.path.strip('/'))}"
     return _with_settings(urlunsplit(parts._replace(netloc=login + place, path=path)), more or {})
+
+
+def change_url(url: str, place: str) -> str:
+    """As `node_url`, for changes of the schema."""
+    return node_url(url, place, _OF_CHANGES)
 
 
 def _with_settings(url: str, settings: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ import structlog
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error
 
-from infra.clickhouse.cluster import SHARDING, Cluster, ClusterError, node_url, read_cluster, shard_database
+from infra.clickhouse.cluster import SHARDING, Cluster, ClusterError, change_url, node_url, read_cluster, shard_database
 from infra.clickhouse.migrate import (
     MIGRATIONS,
     MIGRATIONS_TABLE,
@@ -42,10 +42,6 @@ _DROPPED: Final = re.compile(r"\s*DROP TABLE\b")
 _WINDOW: Final = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
 
 _VIEW: Final = re.compile(r"CREATE (?:OR REPLACE )?VIEW\b")
-
-# A change is over when all replicas that are there have it: the next server would else be asked for what it is about to
-# get, and refuse.
-_TOGETHER: Final = {"alter_sync": "2", "replication_wait_for_inactive_replica_timeout": "0"}
 
 _YEARS_S: Final = 10 * 365 * 86400
 
@@ -151,8 +147,7 @@ def _migrate_shard(url: str, cluster: Cluster, number: int, replicas: tuple[str,
             with Client.from_url(server_url(node_url(url, place))) as server:
                 create_database(server, shards)
                 create_database(server, database)
-            own = node_url(url, place, _TOGETHER if cluster.is_replicated else {})
-            clients.append(stack.enter_context(Client.from_url(own)))
+            clients.append(stack.enter_context(Client.from_url(change_url(url, place))))
         level_schema(clients, migrations)
         render = partial(replicated, database=shards) if cluster.is_replicated else str
         apply_migrations(clients, migrations, render)

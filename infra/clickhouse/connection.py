@@ -156,7 +156,7 @@ def judge(service: Service, session: EngineSession, sql: str, *, readonly: int, 
     judgement = session.judge(sql)
     _check_allowed(sql, judgement, readonly)
     if is_analyst:
-        check_analyst(sql, session.syntax_tree(sql), service.engine.table_functions)
+        check_analyst(sql, session.syntax_tree(sql), service.engine.table_functions, service.engine.formats)
     return judgement
 
 

@@ -176,6 +176,8 @@ class Engine:
         version, zone = self._admin.rows("SELECT version(), timezone()")[0]
         names = self._admin.rows("SELECT lower(name) FROM system.table_functions")
         self.table_functions = frozenset(name for (name,) in names)
+        names = self._admin.rows("SELECT lower(name) FROM system.formats")
+        self.formats = frozenset(name for (name,) in names)
         major, minor, patch = (int(part) for part in version.split(".")[:3])
         self.version = (major, minor, patch)
         self.time_zone: str = zone

@@ -33,7 +33,10 @@ from infra.ports import HOST
 _log = structlog.get_logger(__name__)
 
 _BODY_LIMIT: Final = 1 << 20
-_ANSWER_LIMIT: Final = 256 << 20
+_ANSWER_LIMIT: Final = 64 << 20
+"""Bytes of an answer's rows: as text they may be several times as many."""
+_AT_ONCE: Final = 4
+"""Answers that are made at one time; who comes meanwhile waits."""
 _LIMITS: Final = {"max_execution_time": "300", "max_result_bytes": str(_ANSWER_LIMIT), "result_overflow_mode": "throw"}
 _TIMEOUT_S: Final = 60.0
 _DEFAULT_FORMAT: Final = "TabSeparated"
@@ -119,6 +122,8 @@ class _Server(ThreadingHTTPServer):
 
 
 def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
+    at_once = threading.BoundedSemaphore(_AT_ONCE)
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version = "ClickHouse"
@@ -151,7 +156,8 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             try:
                 parameters = {"database": database, **dict(parse_qsl(address.query, keep_blank_values=True))}
                 asked = _asked(self.headers, parameters, body)
-                data, rows = _answer(service, asked)
+                with at_once:
+                    data, rows = _answer(service, asked)
             except ServerError as error:
                 self._refuse(error)
                 return

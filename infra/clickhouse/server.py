@@ -16,7 +16,7 @@ from clickhouse_driver import Client
 
 from infra.clickhouse.analyst import ANALYST_USER
 from infra.clickhouse.channel import Channel
-from infra.clickhouse.cluster import node_url
+from infra.clickhouse.cluster import change_url
 from infra.clickhouse.cluster_schema import migrate_cluster
 from infra.clickhouse.connection import Connection, Service
 from infra.clickhouse.engine import Engine
@@ -174,7 +174,7 @@ def main(settings: Settings) -> None:
 def _bring_up_to_date(url: str, settings: Settings) -> None:
     if settings.clickhouse_cluster:
         for place in migrate_cluster(url, settings.clickhouse_cluster):
-            _retain(node_url(url, place), settings)
+            _retain(change_url(url, place), settings)
         return
     migrate(url)
     _retain(url, settings)

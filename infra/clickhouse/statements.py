@@ -102,7 +102,7 @@ def cut_format(sql: str) -> tuple[str, str]:
     bare = without_format(sql)
     following = [token for token in tokens(sql[len(bare) :]) if token.word not in ("FORMAT", ";")]
     words = list(tokens(bare))
-    if any(one.word == "FORMAT" and other.kind == "word" for one, other in pairwise(words)):
+    if any(one.word == "FORMAT" and other.kind in ("word", "quoted") for one, other in pairwise(words)):
         raise server_error(Code.SYNTAX_ERROR, "FORMAT is to stand at the end of the statement")
     return bare, following[0].text if following else ""
 

@@ -150,12 +150,16 @@ def test_nobody_writes_this_way(server: Server, user: str, sql: str) -> None:
         "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
         "SELECT 1 FORMAT Template SETTINGS format_template_resultset = '{path}'",
         "SELECT 1 SETTINGS format_template_resultset = '{path}' FORMAT Template",
+        "SELECT 1 FORMAT `Template` SETTINGS format_template_resultset = '{path}'",
+        "SELECT 1 FORMAT/**/Template SETTINGS format_template_resultset = '{path}'",
+        "SELECT 1 FORMAT template SETTINGS format_template_resultset = '{path}'",
+        "DESCRIBE accounts FORMAT `Template` SETTINGS format_template_resultset = '{path}'",
         "SELECT * FROM (SELECT 1) FORMAT Template SETTINGS format_template_resultset = '{path}', max_threads = 1",
     ],
 )
 def test_an_analyst_finds_no_way_out(server: Server, tmp_path: Path, sql: str) -> None:
     path = tmp_path / "secret.txt"
-    path.write_text("the secret\n")
+    path.write_text("the secret ${data}\n")
     status, text, _ = server.ask(sql.format(path=path), user="analyst")
     assert status in (400, 403)
     assert "the secret" not in text
@@ -172,8 +176,9 @@ def test_an_analyst_finds_no_way_out(server: Server, tmp_path: Path, sql: str) -
         ("SELECT 1", {"nothing_like_it": "1"}, 400, "115"),
         ("SELECT throwIf(1)", {}, 500, "395"),
         ("SELECT number FROM numbers(100)", {"max_rows_to_read": "10"}, 500, "158"),
+        ("SELECT number FROM numbers(20000000)", {}, 500, "396"),
     ],
-    ids=["syntax", "empty", "table", "database", "format", "setting", "thrown", "limit"],
+    ids=["syntax", "empty", "table", "database", "format", "setting", "thrown", "limit", "large"],
 )
 def test_what_is_wrong_is_told(server: Server, sql: str, parameters: dict[str, str], status: int, code: str) -> None:
     found, text, headers = server.ask(sql, parameters=parameters)
@@ -183,7 +188,7 @@ def test_what_is_wrong_is_told(server: Server, sql: str, parameters: dict[str, s
 
 def test_a_limit_cannot_be_lifted_by_the_asker(server: Server) -> None:
     sql = "SELECT getSetting('max_result_bytes'), getSetting('max_execution_time')"
-    assert server.ask(sql, parameters={"max_result_bytes": "0", "max_execution_time": "0"})[1] == f"{256 << 20}\t300\n"
+    assert server.ask(sql, parameters={"max_result_bytes": "0", "max_execution_time": "0"})[1] == f"{64 << 20}\t300\n"
 
 
 def test_a_line_serves_one_request_after_the_other(server: Server) -> None:
