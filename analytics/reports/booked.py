@@ -49,10 +49,11 @@ _BY_MONTH: Final = _BOOKED.format(
 _DAY: Final = "toDate(at, 'Asia/Shanghai')"
 _BY_DAY: Final = _BOOKED.format(time=_DAY, bounds=f"{_DAY} >= toDate(%(month_end)s) AND {_DAY} < toDate(%(end_day)s)")
 
-# A row is what a meter's readings of one source came to before the period or in it, or an entry (without a meter).
+# A row is what a meter's readings of one source came to before the period or in it, or an entry (without a meter). It
+# is known by its meter, whose account the registry tells, or by its account.
 _ROWS: Final = """
-SELECT concat(CAST(site, 'String'), '\\0', account), concat(CAST(site, 'String'), '\\0', meter),
-    meter != '', indexOf({kinds}, kind), asked, accepted, rollovers, finals, accurateCast(consumed, 'Int64'),
+SELECT concat(CAST(site, 'String'), '\\0', meter = '' ? account : meter), meter != '',
+    indexOf({kinds}, kind), asked, accepted, rollovers, finals, accurateCast(consumed, 'Int64'),
     accurateCast(amount, 'Int64'), moment, register, balance, partition, posting_offset, source = 0,
     toUInt64(bitShiftRight(input, 32)), toUInt32(bitAnd(input, 4294967295)), nth
 FROM
@@ -70,8 +71,7 @@ FROM
 ) AS moved
 """
 _ROW_COLUMNS: Final = (
-    "account_key",
-    "meter_key",
+    "key",
     "is_metered",
     "kind",
     "asked",
@@ -146,7 +146,7 @@ _MONEY_OF_KIND: Final = {
     "deduction": ("deducted_nano", -1),
 }
 
-_KEYS: Final = 1000
+KEYS: Final = 1000
 """Up to so many accounts are named in a query; of more, everything is asked."""
 _BEGINNING: Final = date(1970, 1, 2)
 
@@ -195,25 +195,32 @@ def _keys(sites: NDArray[np.object_], names: NDArray[np.object_]) -> NDArray[np.
 def _rows(question: Question, accounts: Columns, meters: Columns) -> Columns:
     """All rows that tell of the period, and the last ones before it."""
     before = (question.period.first.replace(day=1) - timedelta(days=1)).replace(day=1)
-    rows = _ask(question, before)
-    rows["account_row"] = _places(rows, accounts, "account_key")
+    rows = _placed(_ask(question, before), accounts, meters)
     earlier = rows["asked"] == 0
     lacking = accounts["is_new"] == 0
     lacking[rows["account_row"][earlier]] = False
     unread = meters["is_new"] == 0
-    read = {"meter_key": rows["meter_key"][earlier & (rows["accepted"] > 0)]}
-    unread[_places(read, meters, "meter_key")] = False
+    unread[rows["meter_row"][earlier & (rows["accepted"] > 0)]] = False
     lacking[meters["account_row"][unread]] = True
     if lacking.any():
         keys = [(accounts["site"][row], accounts["account"][row]) for row in np.flatnonzero(lacking)]
-        if len(keys) > _KEYS:
+        if len(keys) > KEYS:
             lacking[:] = True
             keys = []
-        more = _ask(question, _BEGINNING, keys)
-        more["account_row"] = _places(more, accounts, "account_key")
+        more = _placed(_ask(question, _BEGINNING, keys), accounts, meters)
         kept = ~lacking[rows["account_row"]]
         rows = {name: np.concatenate([column[kept], more[name]]) for name, column in rows.items()}
     rows["batch"] = _batches(question, rows.pop("partition"), rows.pop("posting_offset"))
+    return rows
+
+
+def _placed(rows: Columns, accounts: Columns, meters: Columns) -> Columns:
+    """With `account_row` and `meter_row`, where each row's account and meter are, -1 for the meter of an entry."""
+    keys, is_metered = rows.pop("key"), rows.pop("is_metered") == 1
+    rows["meter_row"], rows["account_row"] = np.full((2, len(keys)), -1, np.int64)
+    rows["meter_row"][is_metered] = _places(keys[is_metered], meters["meter_key"], "meter")
+    rows["account_row"][is_metered] = meters["account_row"][rows["meter_row"][is_metered]]
+    rows["account_row"][~is_metered] = _places(keys[~is_metered], accounts["account_key"], "account")
     return rows
 
 
@@ -243,11 +250,11 @@ def _ask(question: Question, since: date, keys: Sequence[tuple[str, str]] = ()) 
     )
 
 
-def _places(rows: Columns, of: Columns, key: str) -> Numbers:
-    """Where each row's account or meter is."""
-    found: Numbers = pd.Index(of[key], dtype=object).get_indexer(pd.Index(rows[key], dtype=object)).astype(np.int64)
+def _places(keys: NDArray[np.object_], among: NDArray[np.object_], what: str) -> Numbers:
+    """Where each account or meter is."""
+    found: Numbers = pd.Index(among, dtype=object).get_indexer(pd.Index(keys, dtype=object)).astype(np.int64)
     for row in np.flatnonzero(found < 0)[:1]:
-        raise _unknown(key.removesuffix("_key"), *rows[key][row].split("\0", 1))
+        raise _unknown(what, *keys[row].split("\0", 1))
     return found
 
 
@@ -278,8 +285,8 @@ def _add_money(accounts: Columns, rows: Columns) -> None:
 
 def _with_registers(meters: Columns, rows: Columns) -> Columns:
     """The meters in use, with their registers at both ends and what came in between."""
-    rows = {name: column[rows["is_metered"] == 1] for name, column in rows.items()}
-    count, meter = len(meters["site"]), _places(rows, meters, "meter_key")
+    rows = {name: column[rows["meter_row"] >= 0] for name, column in rows.items()}
+    count, meter = len(meters["site"]), rows["meter_row"]
     asked, accepted = rows["asked"] == 1, rows["accepted"] > 0
     order = np.argsort(rows["moment"], kind="stable")
     closings = order[accepted[order]]

@@ -291,7 +291,7 @@ INSERT_HEAD = QUERY_HEAD + text("") + varint(2)
         pytest.param(QUERY_HEAD + varint(VALUE_LIMIT + 1), Code.TOO_LARGE_STRING_SIZE, id="long setting"),
         pytest.param(QUERY_HEAD + text("") + varint(2) + varint(9), Code.INCORRECT_DATA, id="compression"),
         pytest.param(
-            varint(ClientPacket.QUERY) + text("") + b"\1" + text("") * 3 + b"\7", Code.INCORRECT_DATA, id="interface"
+            varint(ClientPacket.QUERY) + text("") + b"\1" + text("") * 3 + b"\x63", Code.INCORRECT_DATA, id="interface"
         ),
         pytest.param(
             INSERT_HEAD + varint(0) + text("SELECT 1") + varint(ClientPacket.PING),
