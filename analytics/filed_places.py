@@ -43,10 +43,12 @@ def places_of(question: Question) -> Places:
 
 
 def filed_places(question: Question) -> Places:
-    """What held on the last day of the question's period, by the site and meter that it was filed for."""
+    """What held on the last day of the question's period, by the site and meter that it was filed for; meters that
+    were taken out of their places are left out."""
     return {
         (site, meter): Place(meter, building, circuit, area or None)
         for site, meter, building, circuit, area in question.ask(_HELD)
+        if building or circuit or area
     }
 
 

@@ -121,6 +121,8 @@ def test_a_building_is_over_when_no_meter_hangs_there(filed: Any) -> None:
     file_places(filed, {("S1", "M1"): Place("M1")}, valid_from=date(2026, 4, 1), filed_at_ms=4_000)
     try:
         assert filed.execute(ask)[0] == ("East", 2, day_begins("2026-03-01"), day_begins("2026-04-01"))
+        april = places_of(Question(filed, Period(date(2026, 4, 1), date(2026, 5, 1))))
+        assert {meter for _, meter in april} == {"M2"}
     finally:
         filed.execute(
             "ALTER TABLE places DELETE WHERE filed_at = fromUnixTimestamp64Milli(4000) SETTINGS mutations_sync = 2"
