@@ -33,6 +33,9 @@ from infra.ports import HOST
 _log = structlog.get_logger(__name__)
 
 _BODY_LIMIT: Final = 1 << 20
+_TAKEN_AWAY_LIMIT: Final = 64 << 20
+_PIECE: Final = 1 << 16
+_LINGER_S: Final = 2.0
 _ANSWER_LIMIT: Final = 64 << 20
 """Bytes of an answer's rows: as text they may be several times as many."""
 _AT_ONCE: Final = 4
@@ -142,6 +145,7 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 text = f"a body needs a Content-Length of at most {_BODY_LIMIT} bytes: this port takes no rows"
                 self._refuse(server_error(Code.INCORRECT_DATA, text))
+                self._take_away(size)
                 return
             self._serve(self.rfile.read(size))
 
@@ -164,6 +168,14 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             summary = json.dumps({"result_rows": str(rows), "result_bytes": str(len(data))})
             headers = {"X-ClickHouse-Format": asked.form, "X-ClickHouse-Summary": summary}
             self._send(HTTPStatus.OK, data, headers)
+
+        def _take_away(self, size: int) -> None:
+            """Take what a client goes on to send before it listens: closed now, the line would lose its answer."""
+            left = min(size, _TAKEN_AWAY_LIMIT) if size >= 0 else _TAKEN_AWAY_LIMIT
+            self.connection.settimeout(_LINGER_S)
+            with contextlib.suppress(TimeoutError):
+                while left > 0 and (piece := self.rfile.read1(min(left, _PIECE))):
+                    left -= len(piece)
 
         def _refuse(self, error: ServerError) -> None:
             _log.info("an HTTP client is refused", code=int(error.code), error=error.message)
