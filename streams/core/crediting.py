@@ -7,7 +7,7 @@ from streams.core.credit import Credit, Sale
 from streams.core.line import Line
 from streams.core.meter import Care
 from streams.core.orders import InstallMeter, ReplaceMeter
-from streams.core.outcome import Command, Figures
+from streams.core.outcome import Figures
 from streams.core.supply import REPEAT_AFTER_MS
 from streams.core.told import COUNT_LIMIT, UNTOLD, Told
 from streams.core.units import MONEY_MAX, money_nano
@@ -114,19 +114,7 @@ def drop_sale(line: Line, number: int, credit: Credit, sale: Sale) -> Credit:
 def send_first(line: Line, number: int, credit: Credit, *, repeat: bool = False) -> Credit:
     """Send a meter the sale that is its turn, or send it again: always to be taken as the same recharge count."""
     expected = credit.expected if repeat else credit.count + 1
-    line.send(
-        Command(
-            position=line.position,
-            at=line.at,
-            meter=number,
-            action="recharge",
-            reason="sale",
-            repeat=repeat,
-            sequence=line.books.supplies.next_sequence(number),
-            amount=credit.sales[0].credit,
-            count=expected,
-        )
-    )
+    line.send(number, "recharge", "sale", repeat=repeat, amount=credit.sales[0].credit, count=expected)
     return replace(credit, expected=expected, sent_at=line.at)
 
 

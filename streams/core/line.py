@@ -107,9 +107,11 @@ class Line:
             into=self._ordered.setdefault(account, Switching([], [])),
         )
 
-    def send(self, command: Command) -> None:
-        """Have a command that is none of supply go out after those that are."""
-        self._sent.append(command)
+    def send(
+        self, meter: int, action: str, reason: str, *, repeat: bool = False, amount: int = 0, count: int = 0
+    ) -> None:
+        """Have a command that is none of supply go out after those that are, and be numbered after them."""
+        self._sent.append(Command(self.position, self.at, meter, action, reason, repeat, 0, amount, count))
 
     def report(self, meter: int, supply: int) -> None:
         """Note what a newer reading says of its meter's supply."""
@@ -128,7 +130,8 @@ class Line:
                 self._notice_level(account)
             judged = supplies.judge(account, at=self.at, position=self.position)
             self._give_out(self._ordered.get(account, Switching([], [])), judged)
-        journal.commands += self._sent
+        for sent in self._sent:
+            journal.commands.append(replace(sent, sequence=supplies.next_sequence(sent.meter)))
         if self._reported is not None:
             meter, supply = self._reported
             command = supplies.repeat(meter, supply, at=self.at, position=self.position)

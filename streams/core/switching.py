@@ -3,7 +3,6 @@
 from streams.core.line import Line
 from streams.core.meter import Action, Care, Reason
 from streams.core.orders import Control
-from streams.core.outcome import Command
 
 
 def control(line: Line, order: Control) -> None:
@@ -16,7 +15,7 @@ def control(line: Line, order: Control) -> None:
     if meter["care"] & Care.CLOSED:
         return line.refuse("closed", order.meter)
     if order.action == "sync_time":
-        return _send(line, number, order.action, "manual")
+        return line.send(number, order.action, "manual")
     account = int(meter["account"])
     if order.action == "cut" and meter["retained"]:
         return line.refuse("retained", order.meter)
@@ -39,19 +38,4 @@ def control(line: Line, order: Control) -> None:
             line.switch(number, Action.RESTORE, reason)
     if order.action in ("retain", "release") and meter["care"] & Care.CREDIT:
         # It cuts by itself when its credit ends, so it has to know.
-        _send(line, number, order.action, "retain" if order.action == "retain" else "manual")
-
-
-def _send(line: Line, number: int, action: str, reason: str) -> None:
-    """Send a command that changes nothing of what the ledger wants supply to be."""
-    line.send(
-        Command(
-            position=line.position,
-            at=line.at,
-            meter=number,
-            action=action,
-            reason=reason,
-            repeat=False,
-            sequence=line.books.supplies.next_sequence(number),
-        )
-    )
+        line.send(number, order.action, "retain" if order.action == "retain" else "manual")

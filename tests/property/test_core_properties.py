@@ -46,6 +46,15 @@ def test_entries_less_deductions_are_the_balance(run: int) -> None:
     }
 
 
+@pytest.mark.parametrize("run", RUNS)
+def test_the_commands_of_a_meter_are_numbered_as_they_go_out(run: int) -> None:
+    outcome, _ = run_through(*drawn(run))
+    given: dict[int, list[int]] = defaultdict(list)
+    for command in outcome.commands:
+        given[command.meter].append(command.sequence)
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in given.values())
+
+
 def enter(entry: Entry, balances: list[int]) -> None:
     """Move an entry's money, and see that it shows the balance after it."""
     balances[entry.account] += entry.amount
