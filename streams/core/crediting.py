@@ -64,6 +64,9 @@ def reopen_credit(line: Line, order: ReplaceMeter, old: int, number: int) -> Non
         outside=was.outside and remaining is None,
     )
     _keep(line, number, credit)
+    if line.books.meters.setup.rows[number]["retained"]:
+        # That it is not to cut by itself was told to the old meter alone.
+        line.send(number, "retain", "retain")
     if remaining is not None:
         _correct(line, number, remaining, order.operator)
 

@@ -299,6 +299,8 @@ class Site:
         new.desired, new.last_command = old.desired, old.last_command
         new.is_manual, new.is_retained = old.is_manual, old.is_retained
         if old.credit is not None:
+            if new.is_retained:
+                self.told.append((new, "retain", "retain"))
             new.credit = MeterCredit(old.credit.remaining, old.credit.count, old.credit.differed)
             if opening.count is not None:
                 new.credit.count = opening.count
