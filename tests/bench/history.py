@@ -6,11 +6,9 @@ engine's own rate. Every answer is compared with what the generator knows. A tim
 rows themselves, without projections, and `pandas` Parquet files of the columns that the question needs.
 """
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -24,9 +22,8 @@ from analytics.period import Period
 from analytics.question import Question
 from analytics.reports.energy_finance import energy_and_finance
 from infra.endpoints import clickhouse_url
-from infra.settings import Settings
 from streams.core.localtime import OFFSET_MS
-from tests.conftest import start_part, stop_part
+from tests.bench.database import database, sizes
 from tests.year_history import BANDS, BEGIN_MS, PARTITIONS, PRICES, Chunk, Rows, YearHistory
 
 TIMES: Final = 5
@@ -64,9 +61,9 @@ YEAR: Final = (
 def results(meters: str = "10000", months: str = "12") -> Iterator[dict[str, object]]:
     """Load rate, bytes a reading, and seconds of three questions."""
     history = YearHistory(int(meters), int(months))
-    with _database() as (settings, folder), Client.from_url(clickhouse_url(settings)) as client:
+    with database() as (settings, folder), Client.from_url(clickhouse_url(settings)) as client:
         yield from _load(client, history, folder)
-        yield from _sizes(client)
+        yield from sizes(client, "history")
         yield from _questions(client, history)
         yield from _pandas(client, history, folder)
 
@@ -160,35 +157,6 @@ def _insert_rows(client: Any, table: str, rows: Rows, made: dict[str, str], fold
     path.unlink()
 
 
-def _sizes(client: Any) -> Iterator[dict[str, object]]:
-    ((rows,),) = client.execute("SELECT count() FROM readings")
-    tables = client.execute(
-        "SELECT table, sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
-        " GROUP BY table ORDER BY 2 DESC"
-    )
-    yield {
-        "bench": "history",
-        "case": "disk",
-        "bytes": sum(size for _, size in tables),
-        "bytes_per_reading": round(sum(size for _, size in tables) / rows, 2),
-        "tables": {table: round(size / rows, 3) for table, size in tables if size > rows / 1000},
-    }
-    columns = client.execute(
-        "SELECT name, data_compressed_bytes FROM system.columns"
-        " WHERE database = currentDatabase() AND table = 'readings' ORDER BY 2 DESC"
-    )
-    projections = client.execute(
-        "SELECT name, sum(bytes_on_disk) FROM system.projection_parts"
-        " WHERE active AND database = currentDatabase() AND table = 'readings' GROUP BY name ORDER BY 2 DESC"
-    )
-    yield {
-        "bench": "history",
-        "case": "columns",
-        "bytes_per_reading": {name: round(size / rows, 3) for name, size in columns},
-        "projections": {name: round(size / rows, 3) for name, size in projections},
-    }
-
-
 def _questions(client: Any, history: YearHistory) -> Iterator[dict[str, object]]:
     # The last whole month, with all that was before it.
     month = history.months - 1
@@ -266,14 +234,3 @@ def _best(ask: Callable[[], Any], times: int) -> tuple[float, Any]:
         answer = ask()
         best = min(best, time.perf_counter() - begun)
     return round(best, 4), answer
-
-
-@contextmanager
-def _database() -> Iterator[tuple[Settings, Path]]:
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        settings = Settings(data_dir=Path(folder), kafka="", clickhouse="")
-        process = start_part(settings, "clickhouse")
-        try:
-            yield settings, Path(folder)
-        finally:
-            stop_part(process)

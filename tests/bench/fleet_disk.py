@@ -1,0 +1,163 @@
+"""Bytes a reading of the virtual fleet takes in ClickHouse, everything included.
+
+`fleet_disk` is 2,000 meters over 30 days at half hours; `fleet_disk:200,7` a smaller group over fewer days. Meters,
+tenants, tariffs and first recharges are those of the virtual fleet; each meter's display is folded by the ledger, a
+meter is cut and restored as the ledger says, and tenants in arrears pay. Lines are left out: a gateway reads its meters
+one after the other, with a seeded wait for each. Rows go in by the sink's own way and are merged before they are
+measured. The sum of what was stored is compared with what the meters counted.
+"""
+
+import dataclasses
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from clickhouse_driver import Client
+
+from infra.endpoints import clickhouse_url
+from infra.fleet.meter import Meter
+from infra.fleet.orders import initial_orders
+from infra.fleet.property import Property, PropertySize
+from infra.fleet.state import FleetState
+from streams.core.localtime import format_time, parse_time
+from streams.core.outcome import Position, Source, Supply
+from streams.core.site import ReadingBatch, SiteLedger
+from streams.postings import Inputs, Postings, Span, cut_postings
+from tests.bench.database import database, sizes
+from tests.ledger_history import History
+
+STEP_MS: Final = 30 * 60_000
+ANSWER_MS: Final = (40, 90)
+"""How long a meter takes to answer: at least, at most."""
+PAID: Final = "300.00"
+METERS_A_GATEWAY: Final = 50
+BLOCK: Final = 50
+
+
+def results(meters: str = "2000", days: str = "30") -> Iterator[dict[str, object]]:
+    """Bytes a reading, table by table and column by column."""
+    count = int(meters)
+    size = PropertySize(sites=2, gateways=max(2, count // METERS_A_GATEWAY), meters=count)
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
+        group = FleetState(Path(folder)).property_group(size)
+    history = History()
+    counted = sum(_Site(group, number, history).run(int(days)) for number in range(len(group.sites)))
+    with database() as (settings, _), Client.from_url(clickhouse_url(settings)) as client:
+        history.write(clickhouse_url(settings), block=BLOCK)
+        _merge(client)
+        ((readings, consumed),) = client.execute("SELECT count(), sum(toInt128(consumption_milli)) FROM readings")
+        assert consumed == counted, (consumed, counted)
+        yield {"bench": "fleet_disk", "case": "stored", "readings": readings, "consumption_milli": consumed}
+        yield from sizes(client, "fleet_disk")
+
+
+def _merge(client: Any) -> None:
+    parts = client.execute(
+        "SELECT DISTINCT table, partition_id FROM system.parts WHERE active AND database = currentDatabase()"
+    )
+    for table, partition in parts:
+        client.execute(f"OPTIMIZE TABLE {table} PARTITION ID '{partition}' FINAL")
+
+
+class _Site:
+    """A site's meters, its ledger, and what passes between them."""
+
+    def __init__(self, group: Property, number: int, history: History) -> None:
+        self._site, self._number, self._history = group.sites[number], number, history
+        self._begin_ms = group.origin_ms
+        self._ledger = SiteLedger(self._site)
+        self._frames = self._orders = self._batch = 0
+        for order in initial_orders(group):
+            if order["site"] == self._site:
+                self._order(order)
+        self._meters = {
+            self._ledger.meter_number(spec.meter): Meter(spec)
+            for gateway in group.gateways
+            for spec in gateway.meters
+            if spec.site == self._site and not spec.is_spare
+        }
+        self._gateways = [
+            [self._ledger.meter_number(spec.meter) for spec in gateway.meters if not spec.is_spare]
+            for gateway in group.gateways
+            if gateway.site == self._site
+        ]
+        self._accounts = {
+            number: account.account
+            for number, account in enumerate(each for each in group.accounts if each.site == self._site)
+        }
+        self._random = random.Random(number)
+        self._settle()
+
+    def run(self, days: int) -> int:
+        """Read every meter each half hour; what they counted, Wh and litres."""
+        rounds = days * 86_400_000 // STEP_MS
+        read_at = dict.fromkeys(self._meters, self._begin_ms)
+        for number in range(1, rounds + 1):
+            for gateway in self._gateways:
+                at_ms = self._begin_ms + number * STEP_MS + self._random.randint(0, 1000)
+                for meter in gateway:
+                    at_ms += self._random.randint(*ANSWER_MS)
+                    read_at[meter] = at_ms
+                self._read(gateway, [read_at[meter] for meter in gateway])
+            self._settle()
+        return sum(meter.counted_wh(read_at[number]) for number, meter in self._meters.items())
+
+    def _read(self, numbers: list[int], times_ms: list[int]) -> None:
+        meters = [self._meters[number] for number in numbers]
+        count = len(numbers)
+        self._ledger.take_readings(
+            ReadingBatch(
+                meter=np.array(numbers, np.int32),
+                register=np.array([meter.shown_wh(at) for meter, at in zip(meters, times_ms, strict=True)], np.int64),
+                read_at=np.array(times_ms, np.int64),
+                at=np.full(count, times_ms[-1]),
+                supply=np.array(
+                    [
+                        Supply.OFF if meter.is_open(at) else Supply.ON
+                        for meter, at in zip(meters, times_ms, strict=True)
+                    ],
+                    np.uint8,
+                ),
+                offset=np.full(count, self._frames, np.int64),
+                line=np.arange(count, dtype=np.uint32),
+            )
+        )
+        self._now_ms = times_ms[-1]
+        self._frames += 1
+
+    def _order(self, order: dict[str, object]) -> None:
+        at = parse_time(str(order["at"]))
+        assert at is not None
+        self._now_ms = at
+        self._ledger.take_order(order, at=at, position=Position(Source.ORDERS, self._orders, 0))
+        self._orders += 1
+
+    def _settle(self) -> None:
+        outcome = self._ledger.settle()
+        inputs = Inputs(Span(0, self._frames), Span(0, self._orders))
+        for part in cut_postings(Postings(self._site, self._number, self._batch, inputs, outcome)):
+            self._history.add(self._number, part)
+        self._batch += 1
+        for command in outcome.commands:
+            meter = self._meters[command.meter]
+            control = dataclasses.replace(meter.control, is_open=command.action == "cut")
+            change = meter.change_to(control, at_ms=self._now_ms)
+            if change is not None:
+                meter.apply(change)
+        for notice in outcome.notices:
+            if notice.kind == "arrears":
+                self._order(
+                    {
+                        "at": format_time(self._now_ms),
+                        "order": "recharge",
+                        "site": self._site,
+                        "operator": "fleet",
+                        "account": self._accounts[notice.account],
+                        "order_id": f"PAID-{self._site}-{self._orders}",
+                        "amount": PAID,
+                        "channel": "wechat",
+                    }
+                )
