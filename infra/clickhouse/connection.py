@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from infra.clickhouse.analyst import ANALYST_USER, check_analyst, check_database
+from infra.clickhouse.analyst import ANALYST_USER, check_analyst, check_database, check_settings
 from infra.clickhouse.answer import answer_other, answer_select
 from infra.clickhouse.channel import Channel
 from infra.clickhouse.engine import Engine, EngineSession, Judgement, StatementClass
@@ -104,9 +104,11 @@ class Connection:
     def _answer_query(self, session: EngineSession, settings: SessionSettings) -> None:
         query = read_query(self._channel)
         self._channel.compressed = query.compressed
-        running = Running(f"sluice:{_RUN}:{next(_numbers)}")
+        running = new_running()
         with external_tables(self._channel, self._service.folder) as tables:
             try:
+                if self._is_analyst:
+                    check_settings(query.settings)
                 settings.apply(query.settings)
                 if self._is_analyst and tables:
                     raise server_error(Code.READONLY, "External tables are not for the user analyst")
@@ -128,7 +130,7 @@ class Connection:
         if insert:
             answer_insert(self._channel, session, insert, running, self._service.folder)
             return
-        with self._service.watch.over(self._socket, self._channel.reader, running):
+        with self._service.watch.over(self._socket, running, held=bytes(self._channel.reader.held)):
             if judgement.kind is StatementClass.READ_ONLY and is_select(sql):
                 answer_select(self._channel, session, sql, running)
             else:
@@ -143,6 +145,11 @@ class Connection:
             self._channel.send_error(error)
         except OSError:
             _log.info("a client did not wait for its refusal")
+
+
+def new_running() -> Running:
+    """A statement that is about to be run, with a mark of its own."""
+    return Running(f"sluice:{_RUN}:{next(_numbers)}")
 
 
 def judge(service: Service, session: EngineSession, sql: str, *, readonly: int, is_analyst: bool) -> Judgement:

@@ -85,7 +85,7 @@ class EngineSession:
     def judge(self, sql: str) -> Judgement:
         """What kind of statement a text is, and how many there are."""
         # chDB has this on its connection only; chdb.durable uses it the same way.
-        report = self._session._conn._conn.classify_query(sql)
+        report = self._session._conn._conn.classify_query(_encode(sql))
         return Judgement(StatementClass(report["query_class"].value), report["statement_count"])
 
     def run(self, sql: str, report: Report | None = None) -> Result:
@@ -114,7 +114,7 @@ class EngineSession:
     def rows(self, sql: str) -> list[list[Any]]:
         """The rows of a small answer, as JSON values."""
         lines = self._query(sql, "JSONCompactEachRow").bytes().splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line.decode("utf-8", "surrogateescape")) for line in lines]
 
     def describe(self, sql: str) -> tuple[Column, ...]:
         """Names and full types of the columns that a SELECT gives. May run its scalar subqueries."""

@@ -3,15 +3,17 @@
     GET or POST /?query=…&database=…&default_format=…&<setting>=<value>    the body goes on the query's text
     GET /ping
 
-Users and what they may are those of the native port, but whoever comes this way only reads; writes go to that port. The
-password travels as it is, so the door opens on the loopback alone. An answer is made in memory before it is sent.
+Users and what they may are those of the native port, but whoever comes this way only reads, with the settings that
+analysts may give; writes go to that port. The password travels as it is, so the door opens on the loopback alone. An
+answer is made in memory before it is sent; who leaves before is answered no more.
 """
 
 import base64
-import binascii
 import contextlib
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,8 +23,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 
-from infra.clickhouse.analyst import ANALYST_USER, check_database
-from infra.clickhouse.connection import Service, judge
+from infra.clickhouse.analyst import ANALYST_USER, check_database, check_no_settings_within, check_settings
+from infra.clickhouse.connection import Service, judge, new_running
 from infra.clickhouse.errors import Code, ServerError, server_error
 from infra.clickhouse.query import Setting
 from infra.clickhouse.settings import SessionSettings
@@ -39,18 +41,28 @@ _LINGER_S: Final = 2.0
 _ANSWER_LIMIT: Final = 64 << 20
 """Bytes of an answer's rows: as text they may be several times as many."""
 _AT_ONCE: Final = 4
-"""Answers that are made at one time; who comes meanwhile waits."""
-_LIMITS: Final = {"max_execution_time": "300", "max_result_bytes": str(_ANSWER_LIMIT), "result_overflow_mode": "throw"}
+"""Answers that are made at one time; who comes meanwhile waits a while."""
+_WAIT_S: Final = 30.0
+_LIMITS: Final = {
+    "max_execution_time": "300",
+    "max_result_bytes": str(_ANSWER_LIMIT),
+    "result_overflow_mode": "throw",
+    # A column that is everywhere the same is one row to the limit above, and as many as there are in the answer.
+    "max_memory_usage": str(1 << 30),
+}
 _TIMEOUT_S: Final = 60.0
 _DEFAULT_FORMAT: Final = "TabSeparated"
-_FORMATS: Final = frozenset(
-    {"Arrow", "ArrowStream", "CSV", "CSVWithNames", "CSVWithNamesAndTypes", "JSON", "JSONColumns", "JSONCompact",
+_FORMATS: Final = {
+    name.lower(): name
+    for name in (
+     "Arrow", "ArrowStream", "CSV", "CSVWithNames", "CSVWithNamesAndTypes", "JSON", "JSONColumns", "JSONCompact",
      "JSONCompactEachRow", "JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes", "JSONEachRow",
      "JSONStrings", "Markdown", "Native", "Null", "Parquet", "Pretty", "PrettyCompact", "PrettyCompactMonoBlock",
      "PrettySpace", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "TSKV", "TSV", "TSVRaw",
      "TSVWithNames", "TSVWithNamesAndTypes", "TabSeparated", "TabSeparatedRaw", "TabSeparatedWithNames",
-     "TabSeparatedWithNamesAndTypes", "Values", "Vertical", "XML"}
-)  # fmt: skip
+     "TabSeparatedWithNamesAndTypes", "Values", "Vertical", "XML",
+    )
+}  # fmt: skip
 """Formats that are made of the rows alone: others read templates and schemas from files."""
 
 _NOT_SETTINGS: Final = frozenset(
@@ -68,6 +80,13 @@ _STATUS: Final[Mapping[int, HTTPStatus]] = {
     Code.SYNTAX_ERROR: HTTPStatus.BAD_REQUEST,
     Code.INCORRECT_DATA: HTTPStatus.BAD_REQUEST,
     Code.UNKNOWN_SETTING: HTTPStatus.BAD_REQUEST,
+    Code.TOO_MANY_SIMULTANEOUS_QUERIES: HTTPStatus.SERVICE_UNAVAILABLE,
+    36: HTTPStatus.BAD_REQUEST,  # bad arguments
+    42: HTTPStatus.BAD_REQUEST,  # number of arguments
+    43: HTTPStatus.BAD_REQUEST,  # type of an argument
+    46: HTTPStatus.NOT_FOUND,  # unknown function
+    47: HTTPStatus.NOT_FOUND,  # unknown column
+    53: HTTPStatus.BAD_REQUEST,  # types that do not fit
     60: HTTPStatus.NOT_FOUND,  # unknown table
     81: HTTPStatus.NOT_FOUND,  # unknown database
 }
@@ -134,13 +153,18 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
         timeout = _TIMEOUT_S
 
         def do_GET(self) -> None:
+            if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+                # Left unread, it would be taken for the next request.
+                self.close_connection = True
+                self._refuse(server_error(Code.INCORRECT_DATA, "GET takes no body here: send it with POST"))
+                self._take_away(_TAKEN_AWAY_LIMIT)
+                return
             self._serve(b"")
 
         def do_POST(self) -> None:
-            try:
-                size = int(self.headers.get("Content-Length", "-1"))
-            except ValueError:
-                size = -1
+            sizes = self.headers.get_all("Content-Length", [])
+            is_plain = len(sizes) == 1 and sizes[0].isascii() and sizes[0].isdecimal()
+            size = int(sizes[0]) if is_plain and "Transfer-Encoding" not in self.headers else -1
             if not 0 <= size <= _BODY_LIMIT:
                 self.close_connection = True
                 text = f"a body needs a Content-Length of at most {_BODY_LIMIT} bytes: this port takes no rows"
@@ -160,10 +184,16 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             try:
                 parameters = {"database": database, **dict(parse_qsl(address.query, keep_blank_values=True))}
                 asked = _asked(self.headers, parameters, body)
-                with at_once:
-                    data, rows = _answer(service, asked)
+                service.users.authenticate(asked.user, asked.password)
+                with _place(at_once):
+                    data, rows = _answer(service, asked, self.connection)
             except ServerError as error:
                 self._refuse(error)
+                return
+            except Exception as error:
+                _log.exception("an HTTP client's request failed")
+                self.close_connection = True
+                self._refuse(server_error(Code.STD_EXCEPTION, f"{type(error).__name__} within the server"))
                 return
             summary = json.dumps({"result_rows": str(rows), "result_bytes": str(len(data))})
             headers = {"X-ClickHouse-Format": asked.form, "X-ClickHouse-Summary": summary}
@@ -172,9 +202,10 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
         def _take_away(self, size: int) -> None:
             """Take what a client goes on to send before it listens: closed now, the line would lose its answer."""
             left = min(size, _TAKEN_AWAY_LIMIT) if size >= 0 else _TAKEN_AWAY_LIMIT
+            until = time.monotonic() + _LINGER_S
             self.connection.settimeout(_LINGER_S)
-            with contextlib.suppress(TimeoutError):
-                while left > 0 and (piece := self.rfile.read1(min(left, _PIECE))):
+            with contextlib.suppress(OSError):
+                while left > 0 and time.monotonic() < until and (piece := self.rfile.read1(min(left, _PIECE))):
                     left -= len(piece)
 
         def _refuse(self, error: ServerError) -> None:
@@ -203,13 +234,15 @@ def _asked(headers: Any, parameters: Mapping[str, str], body: bytes) -> _Asked:
     user, password = _login(headers, parameters)
     text = "\n".join(filter(None, [parameters.get("query", ""), body.decode("utf-8", "surrogateescape")]))
     sql, form = cut_format(text)
-    form = form or parameters.get("default_format") or headers.get("X-ClickHouse-Format") or _DEFAULT_FORMAT
-    if form not in _FORMATS:
-        raise server_error(Code.INCORRECT_DATA, f"The format {form} is not given out here")
+    told = form or parameters.get("default_format") or headers.get("X-ClickHouse-Format") or _DEFAULT_FORMAT
+    known = _FORMATS.get(told.lower())
+    if known is None:
+        raise server_error(Code.INCORRECT_DATA, f"The format {told} is not given out here")
     settings = {name: Setting(value, True) for name, value in parameters.items() if name not in _NOT_SETTINGS}
+    check_settings(settings)
     settings |= {name: Setting(value, True) for name, value in _LIMITS.items()}
     database = headers.get("X-ClickHouse-Database") or parameters["database"]
-    return _Asked(user, password, database, sql, form, settings)
+    return _Asked(user, password, database, sql, known, settings)
 
 
 def _login(headers: Any, parameters: Mapping[str, str]) -> tuple[str, str]:
@@ -217,16 +250,27 @@ def _login(headers: Any, parameters: Mapping[str, str]) -> tuple[str, str]:
     if kind.lower() == "basic":
         try:
             user, _, password = base64.b64decode(word, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise server_error(Code.AUTHENTICATION_FAILED, "The header Authorization is no Basic one") from None
         return user, password
     user = headers.get("X-ClickHouse-User") or parameters.get("user") or "default"
     return user, headers.get("X-ClickHouse-Key") or parameters.get("password") or ""
 
 
-def _answer(service: Service, asked: _Asked) -> tuple[bytes, int]:
+@contextlib.contextmanager
+def _place(at_once: threading.BoundedSemaphore) -> Iterator[None]:
+    """Wait for a place among those who are answered, but not for ever."""
+    if not at_once.acquire(timeout=_WAIT_S):
+        text = f"Too many simultaneous queries: {_AT_ONCE} are at work, and none ended in {_WAIT_S:.0f} s"
+        raise server_error(Code.TOO_MANY_SIMULTANEOUS_QUERIES, text)
+    try:
+        yield
+    finally:
+        at_once.release()
+
+
+def _answer(service: Service, asked: _Asked, line: socket.socket) -> tuple[bytes, int]:
     """What a statement gives, in the format that was asked for, and how many rows that is."""
-    service.users.authenticate(asked.user, asked.password)
     is_analyst = asked.user == ANALYST_USER
     if is_analyst:
         check_database(asked.database)
@@ -236,6 +280,12 @@ def _answer(service: Service, asked: _Asked) -> tuple[bytes, int]:
             session.run(f"USE {quote_name(asked.database)}")
         SessionSettings(session).apply(asked.settings)
         judge(service, session, asked.sql, readonly=1, is_analyst=is_analyst)
-        return session.formatted(asked.sql, asked.form)
+        check_no_settings_within(session.syntax_tree(asked.sql))
+        running = new_running()
+        try:
+            with service.watch.over(line, running):
+                return session.formatted(running.marked(asked.sql), asked.form)
+        except ServerError as error:
+            raise ServerError(error.code, running.unmarked(error.message)) from error
     finally:
         session.close()

@@ -16,7 +16,6 @@ from infra.clickhouse.engine import Engine
 from infra.clickhouse.errors import ServerError
 from infra.clickhouse.protocol import ClientPacket
 from infra.clickhouse.query import Running
-from infra.clickhouse.reader import WireReader
 
 _log = structlog.get_logger(__name__)
 
@@ -46,14 +45,17 @@ class Watch:
         self._thread.start()
 
     @contextlib.contextmanager
-    def over(self, sock: socket.socket, reader: WireReader, running: Running) -> Iterator[None]:
-        """While inside, the statement is stopped when its client cancels it or goes away."""
+    def over(self, sock: socket.socket, running: Running, *, held: bytes = b"") -> Iterator[None]:
+        """While inside, the statement is stopped when its client cancels it or goes away.
+
+        Args:
+            held: What was read together with the query, which no longer shows on the socket.
+        """
         number = sock.fileno()
         with self._lock:
             self._watched[number] = (sock, running)
             self._epoll.register(number, _EVENTS)
-            # What was read together with the query no longer shows on the socket.
-            if reader.held[:1] == _CANCEL:
+            if held[:1] == _CANCEL:
                 running.cancelled.set()
             if running.cancelled.is_set() or self._stops_all:
                 self._stop(number)

@@ -106,15 +106,17 @@ def test_changing_is_refused(client: Any, secret: Path, sql: str) -> None:
         "EXPLAIN SELECT file('{path}')",
         "SELECT * FROM filesystem('{folder}')",
         "SELECT * FROM merge('default', '.*')",
-        "SELECT 1 FORMAT Template SETTINGS format_template_resultset = '{path}'",
-        "SELECT 1 FORMAT `Template` SETTINGS format_template_resultset = '{path}'",
-        "DESCRIBE readings FORMAT template SETTINGS format_template_resultset = '{path}'",
+        "SELECT 1 FORMAT `Template`",
+        "SELECT 1 FORMAT /**/ Template",
+        "DESCRIBE readings FORMAT `template`",
         "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
         "SELECT * FROM remote('127.0.0.1:1', system.one)",
         "SELECT * FROM s3('http://127.0.0.1:1/x', 'CSV', 'a String')",
         "SELECT * FROM executable('x', 'CSV', 'a String')",
         "SELECT * FROM sqlite('{path}', 'a')",
         "SELECT * FROM python('x')",
+        "SELECT formatRow('CSV', 1)",
+        "SELECT formatRowNoNewline('Template', 1)",
     ],
 )
 def test_ways_out_are_refused(client: Any, secret: Path, sql: str) -> None:
@@ -134,6 +136,69 @@ def test_the_product_reads_what_the_analyst_may_not(clickhouse: str, secret: Pat
 def test_the_clients_settings_do_not_lift_it(client: Any) -> None:
     with pytest.raises(ServerException) as caught:
         client.execute("CREATE TABLE mine (a UInt8) ENGINE = Memory", settings={"readonly": 0})
+    assert caught.value.code in DENIED
+
+
+DANGEROUS = {
+    "additional_result_filter": "throwIf(1, file('{path}')) = 0",
+    "additional_table_filters": "{{'sluice.readings': 'throwIf(1, file(\\'{path}\\')) = 0'}}",
+    "format_schema_source": "query",
+    "format_schema": "SELECT throwIf(1, file('{path}'))",
+    "format_template_row": "{path}",
+    "format_template_resultset": "{path}",
+    "format_avro_schema_registry_url": "http://127.0.0.1:1",
+    "output_format_schema": "{path}",
+    "dialect": "kusto",
+    "nothing_like_it": "1",
+}
+"""Settings that hold SQL, files' names or addresses, or that are not known."""
+
+
+@pytest.mark.parametrize("name", DANGEROUS)
+def test_a_setting_is_no_way_out(client: Any, secret: Path, name: str) -> None:
+    value = DANGEROUS[name].format(path=secret)
+    for sql in ("SELECT count() FROM readings", "SELECT * FROM format(CSV, 'a Int', '1')"):
+        with pytest.raises(ServerException) as caught:
+            client.execute(sql, settings={name: value})
+        assert (caught.value.code, SECRET in caught.value.message) == (164, False)
+    assert secret.read_text() == SECRET + "\n"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 SETTINGS {setting}",
+        "SELECT * FROM (SELECT 1 SETTINGS {setting})",
+        "WITH (SELECT 1 SETTINGS {setting}) AS x SELECT x",
+        "SELECT 1 UNION ALL SELECT 1 SETTINGS {setting}",
+        "SELECT * FROM view(SELECT 1 SETTINGS {setting})",
+        "SELECT $$'$$, 1 SETTINGS {setting} --'",
+        "SELECT 1 /**/ settings /**/ {setting}",
+        "EXPLAIN SELECT 1 SETTINGS {setting}",
+        "DESCRIBE readings SETTINGS {setting}",
+        "SHOW TABLES SETTINGS {setting}",
+    ],
+)
+def test_a_statement_brings_no_settings(client: Any, secret: Path, sql: str) -> None:
+    for setting in (f"additional_result_filter = 'throwIf(1, file(\\'{secret}\\')) = 0'", "max_threads = 1"):
+        with pytest.raises(ServerException) as caught:
+            client.execute(sql.format(setting=setting))
+        assert (caught.value.code, SECRET in caught.value.message) == (164, False)
+
+
+def test_settings_that_limit_a_query_come_with_it(client: Any) -> None:
+    settings = {"max_threads": 1, "max_rows_to_read": 2, "session_timezone": "Asia/Shanghai", "join_use_nulls": 1}
+    assert client.execute("SELECT timezone(), getSetting('max_threads')", settings=settings) == [("Asia/Shanghai", 1)]
+    with pytest.raises(ServerException, match="Limit for rows"):
+        client.execute("SELECT number FROM numbers(3)", settings=settings)
+
+
+def test_a_parameter_names_no_file(client: Any, secret: Path) -> None:
+    with pytest.raises(ServerException) as caught:
+        client.execute(
+            "SELECT * FROM {folder:Identifier}.{file:Identifier}",
+            settings={"param_folder": "default", "param_file": str(secret)},
+        )
     assert caught.value.code in DENIED
 
 

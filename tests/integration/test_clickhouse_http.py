@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,9 +111,10 @@ def test_a_login_by_basic_or_parameters(server: Server) -> None:
         {},
         {"X-ClickHouse-User": "default", "X-ClickHouse-Key": "wrong"},
         {"Authorization": "Basic %%%"},
+        {"Authorization": "Basic \xe9"},
         {"Authorization": "Basic " + base64.b64encode(b"nobody:x").decode()},
     ],
-    ids=["none", "wrong", "no base64", "nobody"],
+    ids=["none", "wrong", "no base64", "no ascii", "nobody"],
 )
 def test_who_cannot_log_in_is_told_nothing(server: Server, headers: dict[str, str]) -> None:
     status, text, given = server.ask("SELECT secret FROM nowhere", headers=headers)
@@ -173,12 +175,32 @@ def test_an_analyst_finds_no_way_out(server: Server, tmp_path: Path, sql: str) -
         ("SELECT * FROM nowhere", {}, 404, "60"),
         ("SELECT 1", {"database": "nowhere"}, 404, "81"),
         ("SELECT 1", {"default_format": "Template"}, 400, "117"),
-        ("SELECT 1", {"nothing_like_it": "1"}, 400, "115"),
+        ("SELECT 1", {"nothing_like_it": "1"}, 403, "164"),
+        ("SELECT 1", {"additional_result_filter": "throwIf(1, file('/etc/hostname')) = 0"}, 403, "164"),
+        ("SELECT 1 SETTINGS max_execution_time = 0", {}, 403, "164"),
+        ("SELECT nosuch", {}, 404, "47"),
+        ("SELECT nosuch()", {}, 404, "46"),
+        ("SELECT repeat('x', 1000000) FROM numbers(2000)", {}, 500, "241"),
         ("SELECT throwIf(1)", {}, 500, "395"),
         ("SELECT number FROM numbers(100)", {"max_rows_to_read": "10"}, 500, "158"),
         ("SELECT number FROM numbers(20000000)", {}, 500, "396"),
     ],
-    ids=["syntax", "empty", "table", "database", "format", "setting", "thrown", "limit", "large"],
+    ids=[
+        "syntax",
+        "empty",
+        "table",
+        "database",
+        "format",
+        "setting",
+        "filter",
+        "clause",
+        "column",
+        "function",
+        "same",
+        "thrown",
+        "limit",
+        "large",
+    ],
 )
 def test_what_is_wrong_is_told(server: Server, sql: str, parameters: dict[str, str], status: int, code: str) -> None:
     found, text, headers = server.ask(sql, parameters=parameters)
@@ -189,6 +211,50 @@ def test_what_is_wrong_is_told(server: Server, sql: str, parameters: dict[str, s
 def test_a_limit_cannot_be_lifted_by_the_asker(server: Server) -> None:
     sql = "SELECT getSetting('max_result_bytes'), getSetting('max_execution_time')"
     assert server.ask(sql, parameters={"max_result_bytes": "0", "max_execution_time": "0"})[1] == f"{64 << 20}\t300\n"
+
+
+def test_a_format_is_known_whatever_its_case(server: Server) -> None:
+    assert server.ask("SELECT 1 AS a FORMAT jsoneachrow")[:2] == (200, '{"a":1}\n')
+
+
+def test_a_text_that_is_not_utf8(server: Server) -> None:
+    assert server.ask(body="SELECT hex('电')".encode("gbk"))[:2] == (200, "B5E7\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /?query=SELECT+1 HTTP/1.1\r\nContent-Length: 40", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked",
+     b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 40"],
+    ids=["get", "chunks", "two lengths"],
+)  # fmt: skip
+def test_a_body_is_never_taken_for_a_request(server: Server, head: bytes) -> None:
+    with socket.create_connection((HOST, server.port), timeout=30) as line:
+        line.sendall(head + b"\r\nHost: x\r\n\r\n" + b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        line.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_who_leaves_keeps_no_place(server: Server) -> None:
+    asked = {"query": "SELECT sum(sleepEachRow(3)) FROM numbers(20) -- left", "database": "sluice", "max_block_size": 1}
+    left = [socket.create_connection((HOST, server.port), timeout=30) for _ in range(8)]
+    for line in left:
+        login = f"X-ClickHouse-User: analyst\r\nX-ClickHouse-Key: {ANALYSTS}\r\n"
+        line.sendall(f"GET /?{urlencode(asked)} HTTP/1.1\r\nHost: x\r\n{login}\r\n".encode())
+    at_work = "SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow%left%' AND query NOT LIKE '%LIKE%'"
+    with Client.from_url(clickhouse_url(server.settings)) as client:
+        until_it_is(client, at_work, 4)
+        for line in left:
+            line.close()
+        assert server.ask("SELECT 1")[:2] == (200, "1\n")
+        until_it_is(client, at_work, 0)
+
+
+def until_it_is(client: Any, sql: str, expected: int) -> None:
+    """Ask until the answer is as expected; the time that the test may take is the limit."""
+    while client.execute(sql) != [(expected,)]:
+        pass
 
 
 def test_a_line_serves_one_request_after_the_other(server: Server) -> None:
