@@ -24,7 +24,7 @@ from sinks.clickhouse.reader import PostingsReader
 from sinks.clickhouse.shards import ShardedStore
 from sinks.clickhouse.sink import Sink
 from sinks.clickhouse.writer import ClickHouseStore
-from sinks.errors import AwayError, SinkError
+from sinks.errors import AwayError, GapError, SinkError
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,8 @@ def copy_frames(settings: Settings, stop: threading.Event) -> None:
                 while not stop.is_set():
                     copy.step()
                     failures = 0
-        except (AwayError, EndpointError) as error:
+        except (AwayError, EndpointError, GapError) as error:
+            # A gap: what Kafka has no more cannot be copied; the copy takes up what it has.
             pause = min(RETRY_S[0] * 2**failures, RETRY_S[1])
             failures += 1
             log.warning("copying raw frames again", reason=str(error), failures=failures, pause_s=pause)

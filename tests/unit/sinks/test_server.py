@@ -104,7 +104,7 @@ def test_a_second_sink_on_the_data_directory_is_refused(monkeypatch: pytest.Monk
 def test_a_fault_of_the_copy_of_raw_frames_ends_that_copy_alone(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faults: list[Exception] = [AwayError("Kafka is away"), ValueError("a bug")]
+    faults: list[Exception] = [AwayError("Kafka is away"), GapError("partition 0: gone"), ValueError("a bug")]
 
     def reader(*_: object, **__: object) -> None:
         raise faults.pop(0)

@@ -111,6 +111,19 @@ def test_a_database_that_loses_what_it_acknowledged(
     assert database.finished == 0
 
 
+def test_events_that_are_too_old_to_be_kept_stop_nothing(
+    store: FakeStore, database: FakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = store.insert
+    monkeypatch.setattr(
+        store, "insert", lambda rows, *, token: None if rows.table == "alarms" else insert(rows, token=token)
+    )
+    events = TableRows("alarms", ROWS.month, ROWS.columns, ROWS.count)
+    assert blocks_on(store).write(BLOCK, [events, ROWS], begun_before=True) == 2 * ROWS.count
+    assert found(database) == sorted(rows_of(ROWS))
+    assert database.finished == BLOCK.number
+
+
 def test_a_token_names_the_sink_the_block_its_spans_the_table_the_month_and_the_attempt() -> None:
     tokens = {
         insert_token(sink, Block(number, (Span(0, 0, end),)), TableRows(table, month, {}, 0), attempt)
