@@ -2,9 +2,10 @@
 
 `fleet_disk` is 2,000 meters over 30 days at half hours; `fleet_disk:200,7` a smaller group over fewer days. Meters,
 tenants, tariffs and first recharges are those of the virtual fleet; each meter's display is folded by the ledger, a
-meter is cut and restored as the ledger says, and tenants in arrears pay. Lines are left out: a gateway reads its meters
-one after the other, with a seeded wait for each. Rows go in by the sink's own way and are merged before they are
-measured. The sum of what was stored is compared with what the meters counted.
+meter is cut and restored as the ledger says, and tenants in arrears pay. Lines are left out: a gateway begins its round
+at its place in the half hour and reads meter after meter, each in nearly the same time every time. Rows go in by the
+sink's own way and are merged before they are measured. The sum of what was stored is compared with what the meters
+counted.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from clickhouse_driver import Client
 
+from collectors.gateways.session import place_in_interval
 from infra.endpoints import clickhouse_url
 from infra.fleet.meter import Meter
 from infra.fleet.orders import initial_orders
@@ -30,8 +32,9 @@ from tests.bench.database import database, sizes
 from tests.ledger_history import History
 
 STEP_MS: Final = 30 * 60_000
-ANSWER_MS: Final = (40, 90)
-"""How long a meter takes to answer: at least, at most."""
+ANSWER_MS: Final = 60
+LATER_MS: Final = 15
+"""How much later than usual a meter answers, at most."""
 PAID: Final = "300.00"
 METERS_A_GATEWAY: Final = 50
 BLOCK: Final = 50
@@ -67,7 +70,6 @@ class _Site:
 
     def __init__(self, group: Property, number: int, history: History) -> None:
         self._site, self._number, self._history = group.sites[number], number, history
-        self._begin_ms = group.origin_ms
         self._ledger = SiteLedger(self._site)
         self._frames = self._orders = self._batch = 0
         for order in initial_orders(group):
@@ -79,11 +81,14 @@ class _Site:
             for spec in gateway.meters
             if spec.site == self._site and not spec.is_spare
         }
-        self._gateways = [
-            [self._ledger.meter_number(spec.meter) for spec in gateway.meters if not spec.is_spare]
+        self._gateways = sorted(
+            (
+                group.origin_ms + int(place_in_interval(gateway.gateway) * STEP_MS),
+                [self._ledger.meter_number(spec.meter) for spec in gateway.meters if not spec.is_spare],
+            )
             for gateway in group.gateways
             if gateway.site == self._site
-        ]
+        )
         self._accounts = {
             number: account.account
             for number, account in enumerate(each for each in group.accounts if each.site == self._site)
@@ -94,13 +99,12 @@ class _Site:
     def run(self, days: int) -> int:
         """Read every meter each half hour; what they counted, Wh and litres."""
         rounds = days * 86_400_000 // STEP_MS
-        read_at = dict.fromkeys(self._meters, self._begin_ms)
+        read_at = dict.fromkeys(self._meters, 0)
         for number in range(1, rounds + 1):
-            for gateway in self._gateways:
-                at_ms = self._begin_ms + number * STEP_MS + self._random.randint(0, 1000)
-                for meter in gateway:
-                    at_ms += self._random.randint(*ANSWER_MS)
-                    read_at[meter] = at_ms
+            for begin_ms, gateway in self._gateways:
+                at_ms = begin_ms + number * STEP_MS
+                for place, meter in enumerate(gateway):
+                    read_at[meter] = at_ms + place * ANSWER_MS + self._random.randint(0, LATER_MS)
                 self._read(gateway, [read_at[meter] for meter in gateway])
             self._settle()
         return sum(meter.counted_wh(read_at[number]) for number, meter in self._meters.items())
