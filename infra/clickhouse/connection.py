@@ -10,7 +10,13 @@ from pathlib import Path
 
 import structlog
 
-from infra.clickhouse.analyst import ANALYST_USER, check_analyst, check_database, check_settings
+from infra.clickhouse.analyst import (
+    ANALYST_USER,
+    check_analyst,
+    check_database,
+    check_no_settings_within,
+    check_settings,
+)
 from infra.clickhouse.answer import answer_other, answer_select
 from infra.clickhouse.channel import Channel
 from infra.clickhouse.engine import Engine, EngineSession, Judgement, StatementClass
@@ -125,7 +131,9 @@ class Connection:
     def _run(self, session: EngineSession, settings: SessionSettings, query: Query, running: Running) -> None:
         sql = without_format(query.sql)
         readonly = 1 if self._is_analyst else settings.readonly
-        judgement = judge(self._service, session, sql, readonly=readonly, is_analyst=self._is_analyst)
+        judgement = judge(
+            self._service, session, sql, readonly=readonly, is_analyst=self._is_analyst, is_bound=self._is_analyst
+        )
         insert = parse_insert(query.sql)
         if insert:
             answer_insert(self._channel, session, insert, running, self._service.folder)
@@ -152,18 +160,24 @@ def new_running() -> Running:
     return Running(f"sluice:{_RUN}:{next(_numbers)}")
 
 
-def judge(service: Service, session: EngineSession, sql: str, *, readonly: int, is_analyst: bool) -> Judgement:
+def judge(
+    service: Service, session: EngineSession, sql: str, *, readonly: int, is_analyst: bool, is_bound: bool
+) -> Judgement:
     """Judge a statement before it is run.
 
     Args:
         readonly: 1 for reading only, 2 for reading and SET, 0 for everything.
+        is_bound: The settings that came with it were checked, so it brings none of its own.
     Raises:
         ServerError: It is none, or not allowed.
     """
     judgement = session.judge(sql)
     _check_allowed(sql, judgement, readonly)
+    tree = session.syntax_tree(sql) if is_analyst or is_bound else []
+    if is_bound:
+        check_no_settings_within(tree)
     if is_analyst:
-        check_analyst(sql, session.syntax_tree(sql), service.engine.table_functions, service.engine.formats)
+        check_analyst(sql, tree, service.engine.table_functions, service.engine.formats)
     return judgement
 
 

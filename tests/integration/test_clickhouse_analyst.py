@@ -8,6 +8,7 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
+from infra.clickhouse.analyst import SETTINGS
 from infra.clickhouse.users import analyst_url
 from infra.endpoints import read_record
 from infra.settings import Settings
@@ -184,6 +185,16 @@ def test_a_statement_brings_no_settings(client: Any, secret: Path, sql: str) -> 
         with pytest.raises(ServerException) as caught:
             client.execute(sql.format(setting=setting))
         assert (caught.value.code, SECRET in caught.value.message) == (164, False)
+
+
+HARMLESS_TEXTS = {"network_compression_method", "log_comment", "output_format_pretty_grid_charset"}
+
+
+def test_an_allowed_setting_is_a_number_or_a_word(clickhouse: str) -> None:
+    """What may hold any text is on the list by its whole name, so that an engine's new settings are looked at."""
+    with Client.from_url(clickhouse) as client:
+        texts = client.execute("SELECT name FROM system.settings WHERE type IN ('String', 'Map', 'URI')")
+    assert {name for (name,) in texts if SETTINGS.fullmatch(name)} <= HARMLESS_TEXTS
 
 
 def test_settings_that_limit_a_query_come_with_it(client: Any) -> None:
