@@ -1,11 +1,50 @@
 """Events are removed after as many days as the setting says; what money is made of never is."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 from clickhouse_driver import Client
 
 from infra.clickhouse.retention import EVENTS, RAW, set_retention
+from sinks.clickhouse.blocks import Block, Blocks, Span, insert_token
+from sinks.clickhouse.tables import TableRows
+from sinks.clickhouse.writer import ClickHouseStore
 from tests.integration.clickhouse_places import own_database
+
+
+class Promptly(ClickHouseStore):
+    """A store that counts when the rule has been carried out, which a database does sooner or later."""
+
+    def count(self, block: Block, rows: TableRows) -> int:
+        self._client.execute(f"OPTIMIZE TABLE {rows.table} FINAL")
+        return super().count(block, rows)
+
+
+def test_a_block_of_events_that_are_too_old_is_finished_after_a_crash(clickhouse: str) -> None:
+    told_at = datetime.now(UTC) - timedelta(days=100)
+    numbers = {name: np.zeros(3, np.int64) for name in ("source", "partition", "line")}
+    texts = {name: np.array([name] * 3, object) for name in ("site", "reason", "subject")}
+    times = {"at": np.full(3, int(told_at.timestamp() * 1000))}
+    offsets = {name: np.arange(3) for name in ("offset", "posting_offset")}
+    rows = TableRows("refusals", told_at.year * 100 + told_at.month, {**numbers, **texts, **times, **offsets}, 3)
+    block = Block(1, (Span(0, 0, 10),))
+    with own_database(clickhouse, "crashed") as url, Client.from_url(url) as client:
+        set_retention(client, EVENTS, 30)
+        store = ClickHouseStore(url, sink="clickhouse")
+        blocks = Blocks(store, sink="clickhouse", claimed_by="first", clock=time.monotonic)
+        blocks.claim(block)
+        store.insert(rows, token=insert_token("clickhouse", block, rows))
+        store.close()
+        client.execute("OPTIMIZE TABLE refusals FINAL")
+        assert client.execute("SELECT count() FROM refusals") == [(0,)]
+        store = Promptly(url, sink="clickhouse")
+        blocks = Blocks(store, sink="clickhouse", claimed_by="second", clock=time.monotonic)
+        unfinished = blocks.load().unfinished
+        assert unfinished == block
+        assert blocks.write(block, [rows], begun_before=True) == 3
+        assert (blocks.load().finished, blocks.load().unfinished) == (1, None)
+        store.close()
 
 
 def test_old_events_go_and_the_rest_stays(clickhouse: str) -> None:
