@@ -1,7 +1,6 @@
 """Imports point inwards, and the core stays pure: read off the code itself."""
 
 import ast
-import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +15,7 @@ IMPURE = {"time", "random", "secrets", "uuid", "os", "socket", "threading", "asy
 
 def parsed(path: Path) -> ast.Module:
     """A module's syntax tree."""
-    # What the collector of garbage has told meanwhile of tasks of other tests parses lines of code as well, and
-    # Python 3.11 then takes the one for the other: "AST constructor recursion depth mismatch".
-    gc.disable()
-    try:
-        return ast.parse(path.read_text("utf-8"))
-    finally:
-        gc.enable()
+    return ast.parse(path.read_text("utf-8"))
 
 
 def imports(path: Path) -> Iterator[str]:
