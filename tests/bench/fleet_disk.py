@@ -1,9 +1,10 @@
 """Bytes a reading of the virtual fleet takes in ClickHouse, everything included.
 
-`fleet_disk` is 2,000 meters over 30 days at half hours; `fleet_disk:200,7` a smaller group over fewer days. Meters,
+Two cases: 2,000 meters over 5 days, read every 5 minutes, which is what `SLUICE_POLL_INTERVAL_S` is if nobody sets it;
+and over 30 days, read every half hour. `fleet_disk:200,7,900` is a group of 200 meters over 7 days every 900 s. Meters,
 tenants, tariffs and first recharges are those of the virtual fleet; each meter's display is folded by the ledger, a
 meter is cut and restored as the ledger says, and tenants in arrears pay. Lines are left out: a gateway begins its round
-at its place in the half hour and reads meter after meter, each in nearly the same time every time. Rows go in by the
+at its place in the interval and reads meter after meter, each in nearly the same time every time. Rows go in by the
 sink's own way and are merged before they are measured. The sum of what was stored is compared with what the meters
 counted.
 """
@@ -24,6 +25,7 @@ from infra.fleet.meter import Meter
 from infra.fleet.orders import initial_orders
 from infra.fleet.property import Property, PropertySize
 from infra.fleet.state import FleetState
+from infra.settings import Settings
 from streams.core.localtime import format_time, parse_time
 from streams.core.outcome import Position, Source, Supply
 from streams.core.site import ReadingBatch, SiteLedger
@@ -31,7 +33,8 @@ from streams.postings import Inputs, Postings, Span, cut_postings
 from tests.bench.database import database, sizes
 from tests.ledger_history import History
 
-STEP_MS: Final = 30 * 60_000
+CASES: Final = ((2000, 5, Settings.model_fields["poll_interval_s"].default), (2000, 30, 1800))
+"""Meters, days, seconds between two rounds."""
 ANSWER_MS: Final = 60
 LATER_MS: Final = 15
 """How much later than usual a meter answers, at most."""
@@ -40,20 +43,31 @@ METERS_A_GATEWAY: Final = 50
 BLOCK: Final = 50
 
 
-def results(meters: str = "2000", days: str = "30") -> Iterator[dict[str, object]]:
+def results(*case: str) -> Iterator[dict[str, object]]:
     """Bytes a reading, table by table and column by column."""
-    count = int(meters)
+    for meters, days, interval_s in [tuple(int(each) for each in case)] if case else CASES:
+        yield from _stored(meters, days, interval_s)
+
+
+def _stored(count: int, days: int, interval_s: int) -> Iterator[dict[str, object]]:
     size = PropertySize(sites=2, gateways=max(2, count // METERS_A_GATEWAY), meters=count)
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         group = FleetState(Path(folder)).property_group(size)
     history = History()
-    counted = sum(_Site(group, number, history).run(int(days)) for number in range(len(group.sites)))
+    sites = [_Site(group, number, history, interval_s * 1000) for number in range(len(group.sites))]
+    counted = sum(site.run(days) for site in sites)
     with database() as (settings, _), Client.from_url(clickhouse_url(settings)) as client:
         history.write(clickhouse_url(settings), block=BLOCK)
         _merge(client)
         ((readings, consumed),) = client.execute("SELECT count(), sum(toInt128(consumption_milli)) FROM readings")
         assert consumed == counted, (consumed, counted)
-        yield {"bench": "fleet_disk", "case": "stored", "readings": readings, "consumption_milli": consumed}
+        yield {
+            "bench": "fleet_disk",
+            "case": "stored",
+            "interval_s": interval_s,
+            "readings": readings,
+            "consumption_milli": consumed,
+        }
         yield from sizes(client, "fleet_disk")
 
 
@@ -68,8 +82,9 @@ def _merge(client: Any) -> None:
 class _Site:
     """A site's meters, its ledger, and what passes between them."""
 
-    def __init__(self, group: Property, number: int, history: History) -> None:
+    def __init__(self, group: Property, number: int, history: History, interval_ms: int) -> None:
         self._site, self._number, self._history = group.sites[number], number, history
+        self._interval_ms = interval_ms
         self._ledger = SiteLedger(self._site)
         self._frames = self._orders = self._batch = 0
         for order in initial_orders(group):
@@ -83,7 +98,7 @@ class _Site:
         }
         self._gateways = sorted(
             (
-                group.origin_ms + int(place_in_interval(gateway.gateway) * STEP_MS),
+                group.origin_ms + int(place_in_interval(gateway.gateway) * interval_ms),
                 [self._ledger.meter_number(spec.meter) for spec in gateway.meters if not spec.is_spare],
             )
             for gateway in group.gateways
@@ -97,12 +112,12 @@ class _Site:
         self._settle()
 
     def run(self, days: int) -> int:
-        """Read every meter each half hour; what they counted, Wh and litres."""
-        rounds = days * 86_400_000 // STEP_MS
+        """Read every meter each interval; what they counted, Wh and litres."""
+        rounds = days * 86_400_000 // self._interval_ms
         read_at = dict.fromkeys(self._meters, 0)
         for number in range(1, rounds + 1):
             for begin_ms, gateway in self._gateways:
-                at_ms = begin_ms + number * STEP_MS
+                at_ms = begin_ms + number * self._interval_ms
                 for place, meter in enumerate(gateway):
                     read_at[meter] = at_ms + place * ANSWER_MS + self._random.randint(0, LATER_MS)
                 self._read(gateway, [read_at[meter] for meter in gateway])
