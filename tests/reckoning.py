@@ -31,6 +31,13 @@ def local_day(at: int) -> int:
     return (at + OFFSET_MS) // DAY_MS
 
 
+def nano(text: str) -> int:
+    """A decimal in 10^-9."""
+    whole, _, fraction = text.lstrip("-").partition(".")
+    value = int(whole) * 10**9 + int(fraction.ljust(9, "0"))
+    return -value if text.startswith("-") else value
+
+
 @dataclass(slots=True)
 class Account:
     """An account's money in a period, nano-yuan."""
@@ -141,3 +148,18 @@ def meter_cells(history: History, site: str) -> dict[tuple[str, int, str, int], 
             cells[key][0] += quantity
             cells[key][1] += int(cell["amount"])
     return dict(cells)
+
+
+def late(history: History, site: str, first: int, end: int) -> dict[tuple[str, int, int], list[int]]:
+    """(meter, local day of reading, local day of booking) to [consumption, amount], of what was read from `first` up to
+    `end` and booked after it."""
+    days: dict[tuple[str, int, int], list[int]] = defaultdict(lambda: [0, 0])
+    ledger = history.site(site)
+    for outcome in history.outcomes(site):
+        for row in outcome.readings:
+            read_at, at = int(row["read_at"]), int(row["at"])
+            if first <= read_at < end <= at:
+                sums = days[ledger.meter_id(int(row["meter"])), local_day(read_at), local_day(at)]
+                sums[0] += int(row["consumption"])
+                sums[1] += int(row["amount"])
+    return {key: sums for key, sums in days.items() if any(sums)}

@@ -51,6 +51,39 @@ def draw_sales(frame: pd.DataFrame) -> Figure:
     return made
 
 
+def draw_components(frame: pd.DataFrame) -> Figure:
+    """What each component brought each site, one upon the other."""
+    made, (axes,) = figure(title="Deductions by component")
+    of_sites = frame[frame["level"] == "site"]
+    sites = sorted(set(of_sites["site"]))
+    if not sites:
+        empty(axes)
+        return made
+    below = [0.0] * len(sites)
+    for number, (component, rows) in enumerate(of_sites.groupby("component")):
+        sums = rows.groupby("site")["amount_nano"].sum()
+        values = amounts([sums.get(site, 0) for site in sites], _YUAN)
+        colour = COLOURS[number % len(COLOURS)]
+        axes.bar(range(len(sites)), values, bottom=below, color=colour, label=str(component), width=0.6)
+        below = [low + value for low, value in zip(below, values, strict=True)]
+    axes.set_xticks(range(len(sites)), sites)
+    axes.set_ylabel("yuan")
+    axes.legend(frameon=False, ncols=6, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
+    thousands(axes)
+    return made
+
+
+def draw_late(frame: pd.DataFrame) -> Figure:
+    """What came on each day for the period that was over."""
+    made, (axes,) = figure(title="Booked after the period, by day of booking")
+    sums: dict[str, dict[date, int]] = {}
+    for row in frame.to_dict("records"):
+        of_kind = sums.setdefault(row["kind"], {})
+        of_kind[row["booked_day"]] = of_kind.get(row["booked_day"], 0) + row["amount_nano"]
+    by_day(axes, sums, _YUAN, "yuan")
+    return made
+
+
 def draw_energy_and_finance(frame: pd.DataFrame) -> Figure:
     """Above: what came in and was deducted, and the balances before and after; below: electricity, and water."""
     sites = frame[frame["level"] == "site"]

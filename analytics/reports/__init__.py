@@ -5,7 +5,9 @@ from typing import Final
 
 from analytics.reports import arrears, energy_finance, sales
 from analytics.reports.collections import collections
+from analytics.reports.components import components
 from analytics.reports.events import alarms, commands
+from analytics.reports.late import late
 from analytics.reports.losses import losses
 from analytics.reports.report import Report
 from analytics.reports.rounds import completeness, silent
@@ -22,7 +24,9 @@ REPORTS: Final[Mapping[str, Report]] = {
         energy_finance.energy_and_finance,
         energy_finance.printed,
     ),
-    "usage": Report("Usage", "consumption by meter and day, band and tier", usage),
+    "components": Report("Components", "what deductions were for, by component, tariff, band and tier", components),
+    "late": Report("Late corrections", "what was booked after a period for days within it", late),
+    "usage": Report("Usage", "consumption by meter and day, band, tier and component", usage),
     "usage-hours": Report("Usage by hour", "consumption by meter, day and hour", usage_hours),
     "ranking": Report("Ranking", "meters by consumption, against a month and a year before", ranking),
     "zones": Report("Zones", "consumption by building and circuit, per m²", zones),

@@ -1,4 +1,4 @@
-"""Reports on consumption: by meter and day with bands and tiers, by hour, and meters ranked and compared."""
+"""Reports on consumption: by meter and day with bands, tiers and components, by hour, meters ranked and compared."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -47,6 +47,11 @@ SELECT toString(site), toString(meter), day, toString(band), tier, sum(quantity_
 FROM meter_day_cells WHERE {site} AND {days} GROUP BY site, meter, day, band, tier
 """
 
+_COMPONENTS: Final = """
+SELECT toString(site), toString(meter), day, component, sum(amount_nano)
+FROM meter_day_components WHERE {site} AND {days} GROUP BY site, meter, day, component
+"""
+
 # sumMap leaves out sums of 0, so which hours had a reading is told by a bit for each.
 _HOURS: Final = """
 SELECT toString(site), toString(any(account)), toString(meter), toString(any(kind)), day,
@@ -69,26 +74,29 @@ GROUP BY site, account, meter, kind
 
 
 def usage(question: Question) -> pd.DataFrame:
-    """What every meter consumed on every day, in all and by band and tier, and what it cost.
+    """What every meter consumed on every day, in all and by band and tier, and what it cost, by component.
 
     A consumption counts on the day of the reading that shows it, also where the interval began the day before.
 
     Returns:
-        Columns `DAILY`, then `band_<name>_milli` for each band and `tier_<number>_milli` for each tier (from 1) that
-        occurs, by site, meter and day; Wh or litres, nano-yuan. `unpriced_milli` is below 0 on a day to which was
-        added what a late tariff priced.
+        Columns `DAILY`, then `band_<name>_milli` for each band, `component_<name>_nano` for each component of a tariff
+        and `tier_<number>_milli` for each tier (from 1) that occurs, by site, meter and day; Wh or litres, nano-yuan.
+        `unpriced_milli` is below 0 on a day to which was added what a late tariff priced.
     """
-    bands: dict[tuple[str, str, Any], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    parts: dict[tuple[str, str, Any], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for site, meter, day, band, tier, quantity in question.ask(_CELLS):
         if quantity:
-            bands[site, meter, day][f"band_{band}_milli"] += quantity
-            bands[site, meter, day][f"tier_{tier + 1}_milli"] += quantity
-    names = sorted({name for cells in bands.values() for name in cells})
+            parts[site, meter, day][f"band_{band}_milli"] += quantity
+            parts[site, meter, day][f"tier_{tier + 1}_milli"] += quantity
+    for site, meter, day, component, amount in question.ask(_COMPONENTS):
+        if amount:
+            parts[site, meter, day][f"component_{component}_nano"] = amount
+    names = sorted({name for of_day in parts.values() for name in of_day})
     rows = []
     for site, account, meter, kind, day, used, priced, amount in question.ask(_DAYS):
-        cells: Mapping[str, int] = bands.get((site, meter, day), {})
+        of_day: Mapping[str, int] = parts.get((site, meter, day), {})
         sums = (site, account, meter, kind, day, used, used - priced, amount)
-        rows.append((*sums, *(cells.get(name, 0) for name in names)))
+        rows.append((*sums, *(of_day.get(name, 0) for name in names)))
     return exact_frame(rows, (*DAILY, *names))
 
 

@@ -21,6 +21,7 @@ from tests import reckoning
 from tests.integration.clickhouse_places import own_database
 from tests.ledger_history import History, lines_of
 from tests.model.generator import draw
+from tests.reckoning import nano
 
 SEEDS = range(100, 130)
 EPOCH = date(1970, 1, 1)
@@ -145,13 +146,6 @@ def test_collections_are_what_came_in(world: World) -> None:
         for entry in outcome.entries
         if entry.kind in ("recharge", "sale", "reversal")
     )
-
-
-def nano(text: str) -> int:
-    """A decimal in 10^-9."""
-    whole, _, fraction = text.lstrip("-").partition(".")
-    value = int(whole) * 10**9 + int(fraction.ljust(9, "0"))
-    return -value if text.startswith("-") else value
 
 
 @pytest.mark.parametrize("period", PERIODS[:3], ids=lambda period: f"{period.first}-{period.end}")
