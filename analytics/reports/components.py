@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from analytics.question import Question, exact_frame
+from streams.core.outcome import NO_VERSION
 
 COLUMNS: Final = (
     "level",
@@ -20,14 +21,30 @@ COLUMNS: Final = (
     "amount_nano",
 )
 
-# A price is of a thousandth of the unit there, of the unit here.
+# As the view account_day_components has it, without accounts and days: their cells would be as many as the readings. A
+# price is of a thousandth of the unit there, of the unit here.
 _CELLS: Final = """
-SELECT toString(site), toString(kind), component, toString(tariff), toString(band), toUInt32(tier) + 1,
-    toInt128(price_nano) * 1000, sum(toInt128(quantity_milli)), sum(toInt128(amount_nano))
-FROM account_day_components WHERE {site} AND {days}
-GROUP BY site, kind, component, tariff, band, tier, price_nano
-ORDER BY site, kind, component, tariff, band, tier, price_nano
-"""
+SELECT toString(cells.site), toString(kind), component, toString(cells.tariff), toString(cells.band),
+    toUInt32(cells.tier) + 1, toInt128(price_nano) * 1000, sum(quantity), sum(quantity * price_nano)
+FROM
+(
+    SELECT site, kind, tariff, version, band, tier, sum(toInt128(milli)) AS quantity
+    FROM
+    (
+        SELECT site, kind, tariff, version, band, tier, consumption_milli AS milli FROM readings
+        WHERE {site} AND at >= %(first)s AND at < %(end)s AND version != {no_version}
+        UNION ALL
+        SELECT site, kind, tariff, version, band, tier, quantity_milli AS milli FROM pieces
+        WHERE {site} AND at >= %(first)s AND at < %(end)s
+    ) AS priced
+    GROUP BY site, kind, tariff, version, band, tier
+) AS cells
+INNER JOIN component_prices AS prices
+    ON cells.site = prices.site AND cells.version = prices.version AND cells.band = prices.band
+    AND cells.tier = prices.tier
+GROUP BY cells.site, kind, component, cells.tariff, cells.band, cells.tier, price_nano
+ORDER BY cells.site, kind, component, cells.tariff, cells.band, cells.tier, price_nano
+""".replace("{no_version}", str(NO_VERSION))
 
 
 def components(question: Question) -> pd.DataFrame:
