@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analytics.plots.picture import COLOURS, amounts, bars, by_day, empty, figure, thousands
+from analytics.plots.picture import COLOURS, amounts, bars, by_day, empty, figure, legend_above, thousands
 
 _YUAN = 10**9
 _SHOWN = 25
@@ -68,7 +68,7 @@ def draw_components(frame: pd.DataFrame) -> Figure:
         below = [low + value for low, value in zip(below, values, strict=True)]
     axes.set_xticks(range(len(sites)), sites)
     axes.set_ylabel("yuan")
-    axes.legend(frameon=False, ncols=6, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
+    legend_above(axes)
     thousands(axes)
     return made
 
@@ -101,9 +101,12 @@ def draw_energy_and_finance(frame: pd.DataFrame) -> Figure:
     else:
         money.axhline(0, color="#333333", linewidth=0.8)
         money.set_ylabel("yuan")
-        money.legend(frameon=False, ncols=len(names), fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
+        legend_above(money)
         money.set_xticks(list(range(len(sites))), list(sites["site"]))
         thousands(money)
-    bars(electricity, list(sites["site"]), list(sites["electricity_milli"]), 1000, "electricity, kWh")
-    bars(water, list(sites["site"]), list(sites["water_milli"]), 1000, "water, m³", colour=COLOURS[1])
+    flows = ((electricity, "electricity", "kWh"), (water, "water", "m³"))
+    for number, (axes, kind, unit) in enumerate(flows):
+        # A kind that nobody consumes has no scale.
+        used = list(sites[f"{kind}_milli"]) if sites[f"{kind}_milli"].any() else []
+        bars(axes, list(sites["site"])[: len(used)], used, 1000, f"{kind}, {unit}", colour=COLOURS[number])
     return made

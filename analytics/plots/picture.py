@@ -14,10 +14,15 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 COLOURS: Final = ("#2f6690", "#d98324", "#4a8c4f", "#a23e48", "#7a6c9d", "#8c7a5b", "#5aa9a3", "#777777", "#b8a83a")
 _CHINESE: Final = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "Microsoft YaHei", "SimHei")
 _DPI: Final = 120
+_LEGEND_CELLS: Final = 110
+"""Characters that fit above a diagram."""
+_MARK_CELLS: Final = 8
+"""Characters that a colour and the space around it take."""
 _UPRIGHT: Final = 6
 """More names than these are written aslant."""
 
@@ -50,6 +55,7 @@ def bars(
     axes: Axes, names: Sequence[str], values: Sequence[Any], unit: int, label: str, *, colour: str = COLOURS[0]
 ) -> None:
     """One bar a name, the first at the left."""
+    axes.set_ylabel(label)
     if not names:
         empty(axes)
         return
@@ -60,7 +66,6 @@ def bars(
         axes.set_xticks(list(places), list(names), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     else:
         axes.set_xticks(list(places), list(names))
-    axes.set_ylabel(label)
     thousands(axes)
 
 
@@ -81,9 +86,16 @@ def by_day(axes: Axes, sums: Mapping[str, Mapping[date, int]], unit: int, label:
             stack[day] += value
     axes.axhline(0, color="#333333", linewidth=0.8)
     axes.set_ylabel(label)
-    axes.legend(frameon=False, ncols=8, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
+    legend_above(axes)
     dates(axes)
     thousands(axes)
+
+
+def legend_above(axes: Axes) -> None:
+    """What each colour stands for, above the diagram, in as many columns as the longest name leaves room for."""
+    _, names = axes.get_legend_handles_labels()
+    columns = max(1, _LEGEND_CELLS // (_MARK_CELLS + max(map(cell_len, names))))
+    axes.legend(frameon=False, ncols=columns, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def day_axis(days: Iterable[date]) -> NDArray[np.datetime64]:
