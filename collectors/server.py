@@ -17,8 +17,9 @@ from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
+from collectors.gateways.pace import Pace
 from collectors.gateways.report import Outcome
-from collectors.gateways.session import GatewaySession, Pace
+from collectors.gateways.session import GatewaySession
 from collectors.gateways.zone import local_time
 from collectors.publisher import RoundPublisher
 from collectors.registry import REGISTRY_FILE, GatewayPlan, Registry, RegistryError, read_registry

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from clickhouse_driver import Client
 
-from collectors.gateways.session import place_in_interval
+from collectors.gateways.pace import place_in_interval
 from infra.endpoints import clickhouse_url
 from infra.fleet.meter import Meter
 from infra.fleet.orders import initial_orders

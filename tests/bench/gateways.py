@@ -26,7 +26,7 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 from numpy.typing import NDArray
 
-from collectors.gateways.session import place_in_interval
+from collectors.gateways.pace import place_in_interval
 from collectors.wire.arrays import decode_registers
 from collectors.wire.round import decode_round
 from collectors.wire.templates import TEMPLATES

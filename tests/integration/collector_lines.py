@@ -16,7 +16,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from collectors.gateways.clock_book import ClockBook
 from collectors.gateways.command import CommandBook
 from collectors.gateways.line import Line
-from collectors.gateways.session import GatewaySession, Pace
+from collectors.gateways.pace import Pace
+from collectors.gateways.session import GatewaySession
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire import dlt645
 from collectors.wire.dlt645 import ABNORMAL, ANSWER, READ, RELAY, Dlt645Cutter, Dlt645Frame

@@ -16,8 +16,9 @@ from collectors.gateways.clock_book import CLOCKS_FILE, ClockBook, MeterClock
 from collectors.gateways.command import Command, CommandBook, read_command
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Line
+from collectors.gateways.pace import Pace
 from collectors.gateways.report import Outcome
-from collectors.gateways.session import GatewaySession, Pace
+from collectors.gateways.session import GatewaySession
 from collectors.registry import REGISTRY_FILE, GatewayPlan, read_registry
 from collectors.sessions import Sessions
 from collectors.uploads.plan import read_upload_plan

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from collectors.gateways.pace import Pace
 from collectors.gateways.polled_line import PolledLine
-from collectors.gateways.session import Pace
 from collectors.registry import GatewayPlan
 from collectors.wire.answers import read_conditions, read_register
 from collectors.wire.dlt645 import Dlt645Frame

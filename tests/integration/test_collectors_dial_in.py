@@ -10,7 +10,7 @@ import pytest
 
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused
-from collectors.gateways.session import Pace
+from collectors.gateways.pace import Pace
 from collectors.registry import read_registry
 from collectors.wire import dlt645
 from collectors.wire.answers import read_register, read_supply

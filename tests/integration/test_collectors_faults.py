@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from collectors.gateways.command import Command, read_command
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
-from collectors.gateways.session import Pace
+from collectors.gateways.pace import Pace
 from collectors.registry import GatewayPlan
 from collectors.wire.answers import read_register
 from collectors.wire.dlt645 import RELAY, Dlt645Frame

@@ -10,7 +10,7 @@ import pytest
 
 from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused, Withdrawn
 from collectors.gateways.modbus_line import ModbusLine
-from collectors.gateways.session import Pace
+from collectors.gateways.pace import Pace
 from collectors.registry import MeterOnLine
 from collectors.wire import modbus
 from collectors.wire.answers import read_register, read_supply

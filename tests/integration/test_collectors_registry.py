@@ -15,7 +15,8 @@ from collectors.gateways.clock_book import ClockBook
 from collectors.gateways.command import Command, CommandBook
 from collectors.gateways.dial_in_line import DialInListener
 from collectors.gateways.line import Line
-from collectors.gateways.session import GatewaySession, Pace
+from collectors.gateways.pace import Pace
+from collectors.gateways.session import GatewaySession
 from collectors.registry import REGISTRY_FILE, GatewayPlan, read_registry
 from collectors.registry_watch import RegistryWatch
 from collectors.sessions import Sessions
