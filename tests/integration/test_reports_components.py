@@ -2,12 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pytest
-from clickhouse_driver import Client
 
 from analytics.period import Period
 from analytics.question import Question
@@ -17,9 +14,7 @@ from analytics.reports.late import late
 from analytics.reports.usage import usage
 from streams.core.localtime import DAY_MS, OFFSET_MS
 from tests import reckoning
-from tests.integration.clickhouse_places import own_database
-from tests.ledger_history import History, lines_of
-from tests.model.generator import draw
+from tests.integration.drawn_world import DrawnWorld, drawn_world
 from tests.reckoning import nano
 
 SEEDS = range(500, 530)
@@ -35,33 +30,17 @@ PERIODS = [
 by_period = pytest.mark.parametrize("period", PERIODS, ids=lambda period: f"{period.first}-{period.end}")
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """Generated histories in a database, and what the slow model made of each of them."""
-
-    client: Any
-    history: History
-    models: dict[str, Any]
-
-    def ask(self, period: Period = ALL) -> Question:
-        return Question(self.client, period)
-
-
 @pytest.fixture(scope="module")
-def world(clickhouse: str) -> Iterator[World]:
-    history, models = History(), {}
-    for seed in SEEDS:
-        scenario = draw(seed)
-        models[f"{seed}-"] = scenario.model.output()
-        history.take(seed % 3, lines_of(scenario.lines, prefix=f"{seed}-"), size=20)
-    with own_database(clickhouse, "components") as url:
-        history.write(url)
-        client = Client.from_url(url)
-        yield World(client, history, models)
-        client.disconnect()
+def world(clickhouse: str) -> Iterator[DrawnWorld]:
+    with drawn_world(clickhouse, "components", SEEDS) as world:
+        yield world
 
 
-def test_each_meters_components_are_those_of_the_slow_model(world: World) -> None:
+def ask(world: DrawnWorld, period: Period = ALL) -> Question:
+    return Question(world.client, period)
+
+
+def test_each_meters_components_are_those_of_the_slow_model(world: DrawnWorld) -> None:
     found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for site, meter, component, amount in world.client.execute(
         "SELECT site, meter, component, sum(toInt128(amount_nano)) FROM meter_day_components"
@@ -79,7 +58,7 @@ def test_each_meters_components_are_those_of_the_slow_model(world: World) -> Non
     assert max(len(of_meter) for of_meter in found.values()) > 1
 
 
-def test_the_components_of_a_cell_add_up_to_it(world: World) -> None:
+def test_the_components_of_a_cell_add_up_to_it(world: DrawnWorld) -> None:
     names = "site, account, meter, kind, day, tariff, version, band, tier"
     cells = world.client.execute(f"SELECT {names}, quantity_milli, amount_nano FROM meter_day_cells ORDER BY {names}")
     sums = world.client.execute(
@@ -90,7 +69,7 @@ def test_the_components_of_a_cell_add_up_to_it(world: World) -> None:
     assert len(cells) > 200
 
 
-def test_the_components_of_an_accounts_day_add_up_to_its_deduction(world: World) -> None:
+def test_the_components_of_an_accounts_day_add_up_to_its_deduction(world: DrawnWorld) -> None:
     sums = world.client.execute(
         "SELECT site, account, day, sum(amount_nano) AS amount FROM account_day_components"
         " GROUP BY site, account, day HAVING amount != 0 ORDER BY site, account, day"
@@ -103,9 +82,9 @@ def test_the_components_of_an_accounts_day_add_up_to_its_deduction(world: World)
 
 
 @by_period
-def test_the_report_says_what_all_deductions_were_for(world: World, period: Period) -> None:
-    rows = components(world.ask(period)).to_dict("records")
-    books = energy_and_finance(world.ask(period)).to_dict("records")
+def test_the_report_says_what_all_deductions_were_for(world: DrawnWorld, period: Period) -> None:
+    rows = components(ask(world, period)).to_dict("records")
+    books = energy_and_finance(ask(world, period)).to_dict("records")
     deducted = {row["site"]: row["deducted_nano"] for row in books if row["level"] in ("site", "group")}
     sums: dict[tuple[str, str | None], int] = defaultdict(int)
     for row in rows:
@@ -121,8 +100,8 @@ def test_the_report_says_what_all_deductions_were_for(world: World, period: Peri
     assert period is not ALL or deducted[None] > 0
 
 
-def test_the_report_of_one_site_is_its_part(world: World) -> None:
-    whole = components(world.ask())
+def test_the_report_of_one_site_is_its_part(world: DrawnWorld) -> None:
+    whole = components(ask(world))
     site = whole["site"][0]
     alone = components(Question(world.client, ALL, site=site))
     assert list(alone[alone["level"] == "price"]["amount_nano"]) == list(
@@ -131,15 +110,15 @@ def test_the_report_of_one_site_is_its_part(world: World) -> None:
     assert set(alone["site"]) == {site, None}
 
 
-def test_a_days_cost_by_component(world: World) -> None:
-    rows = usage(world.ask()).to_dict("records")
+def test_a_days_cost_by_component(world: DrawnWorld) -> None:
+    rows = usage(ask(world)).to_dict("records")
     for row in rows:
         parts = [value for name, value in row.items() if str(name).startswith("component_")]
         assert sum(parts) == row["amount_nano"], (row["site"], row["meter"], row["day"])
     assert len({name for name in rows[0] if str(name).startswith("component_")}) > 1
 
 
-def test_hours_are_the_sums_of_their_readings(world: World) -> None:
+def test_hours_are_the_sums_of_their_readings(world: DrawnWorld) -> None:
     expected: dict[tuple[str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for site in world.history.sites():
         kinds: dict[int, str] = {}
@@ -160,7 +139,7 @@ def test_hours_are_the_sums_of_their_readings(world: World) -> None:
 
 
 @by_period
-def test_what_is_booked_after_a_period_is_told_with_its_day(world: World, period: Period) -> None:
+def test_what_is_booked_after_a_period_is_told_with_its_day(world: DrawnWorld, period: Period) -> None:
     expected = {
         (site, *key): sums
         for site in world.history.sites()
@@ -171,16 +150,16 @@ def test_what_is_booked_after_a_period_is_told_with_its_day(world: World, period
             row["consumption_milli"],
             row["amount_nano"],
         ]
-        for row in late(world.ask(period)).to_dict("records")
+        for row in late(ask(world, period)).to_dict("records")
     }
     assert found == expected
 
 
-def test_late_corrections_lead_from_the_books_to_the_days(world: World) -> None:
+def test_late_corrections_lead_from_the_books_to_the_days(world: DrawnWorld) -> None:
     """Read in a period = booked in it - read before or after it + late for it: here with what was read before."""
     (day,) = {(period.end_ms + OFFSET_MS) // DAY_MS for period in PERIODS[1:2]}
     until = Period(date(2000, 1, 1), PERIODS[1].end)
-    read = sum(row["amount_nano"] for row in usage(world.ask(until)).to_dict("records"))
+    read = sum(row["amount_nano"] for row in usage(ask(world, until)).to_dict("records"))
     booked = sum(
         int(row["amount"])
         for site in world.history.sites()
@@ -188,4 +167,4 @@ def test_late_corrections_lead_from_the_books_to_the_days(world: World) -> None:
         for row in outcome.readings
         if reckoning.local_day(int(row["at"])) < day and reckoning.local_day(int(row["read_at"])) < day
     )
-    assert read - booked == sum(row["amount_nano"] for row in late(world.ask(until)).to_dict("records")) > 0
+    assert read - booked == sum(row["amount_nano"] for row in late(ask(world, until)).to_dict("records")) > 0

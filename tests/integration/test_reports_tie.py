@@ -2,12 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from clickhouse_driver import Client
 
 from analytics.errors import TieError
 from analytics.period import Period, day_start_ms
@@ -18,9 +16,7 @@ from analytics.reports.sales import printed as printed_sales
 from analytics.reports.sales import sales
 from analytics.reports.usage import usage, usage_hours
 from tests import reckoning
-from tests.integration.clickhouse_places import own_database
-from tests.ledger_history import History, lines_of
-from tests.model.generator import draw
+from tests.integration.drawn_world import DrawnWorld, drawn_world
 from tests.reckoning import nano
 
 SEEDS = range(100, 130)
@@ -36,18 +32,11 @@ PERIODS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """Generated histories in a database, and what the slow model made of each of them."""
-
-    client: Any
-    history: History
-    models: dict[str, Any]
-
-    def rows(self, period: Period, level: str) -> dict[Any, dict[Any, Any]]:
-        frame = energy_and_finance(Question(self.client, period))
-        names = ["site", "meter"] if level == "meter" else ["site", "account"]
-        return {tuple(row[name] for name in names): row for row in records(frame, level)}
+def rows(world: DrawnWorld, period: Period, level: str) -> dict[Any, dict[Any, Any]]:
+    """The report's rows of a level by site and name."""
+    frame = energy_and_finance(Question(world.client, period))
+    names = ["site", "meter"] if level == "meter" else ["site", "account"]
+    return {tuple(row[name] for name in names): row for row in records(frame, level)}
 
 
 def records(frame: Any, level: str) -> list[dict[Any, Any]]:
@@ -56,22 +45,14 @@ def records(frame: Any, level: str) -> list[dict[Any, Any]]:
 
 
 @pytest.fixture(scope="module")
-def world(clickhouse: str) -> Iterator[World]:
-    history, models = History(), {}
-    for seed in SEEDS:
-        scenario = draw(seed)
-        models[f"{seed}-"] = scenario.model.output()
-        history.take(seed % 3, lines_of(scenario.lines, prefix=f"{seed}-"), size=20)
-    with own_database(clickhouse, "reports") as url:
-        history.write(url)
-        client = Client.from_url(url)
-        yield World(client, history, models)
-        client.disconnect()
+def world(clickhouse: str) -> Iterator[DrawnWorld]:
+    with drawn_world(clickhouse, "reports", SEEDS) as world:
+        yield world
 
 
 @pytest.mark.parametrize("period", PERIODS, ids=lambda period: f"{period.first}-{period.end}")
-def test_accounts_and_meters_are_as_reckoned(world: World, period: Period) -> None:
-    accounts, meters = world.rows(period, "account"), world.rows(period, "meter")
+def test_accounts_and_meters_are_as_reckoned(world: DrawnWorld, period: Period) -> None:
+    accounts, meters = rows(world, period, "account"), rows(world, period, "meter")
     for site in world.history.sites():
         expected = reckoning.reckon(world.history, site, period.first_ms, period.end_ms)
         assert {name for of, name in accounts if of == site} == set(expected.accounts)
@@ -97,8 +78,8 @@ def test_accounts_and_meters_are_as_reckoned(world: World, period: Period) -> No
             assert (row["account"], row[f"{meter.kind}_milli"]) == (meter.account, meter.consumption), (site, name)
 
 
-def test_the_slow_model_agrees(world: World) -> None:
-    accounts, meters = world.rows(ALL, "account"), world.rows(ALL, "meter")
+def test_the_slow_model_agrees(world: DrawnWorld) -> None:
+    accounts, meters = rows(world, ALL, "account"), rows(world, ALL, "meter")
     for prefix, output in world.models.items():
         of_seed = {name: row for (site, name), row in accounts.items() if site.startswith(prefix)}
         assert of_seed.keys() == output["accounts"].keys()
@@ -116,7 +97,7 @@ def test_the_slow_model_agrees(world: World) -> None:
         }
 
 
-def test_sales_are_all_entries_in_the_ledgers_order(world: World) -> None:
+def test_sales_are_all_entries_in_the_ledgers_order(world: DrawnWorld) -> None:
     frame = sales(Question(world.client, ALL))
     told: dict[str, list[Any]] = {}
     for row in records(frame, "entry"):
@@ -137,7 +118,7 @@ def test_sales_are_all_entries_in_the_ledgers_order(world: World) -> None:
         assert one["amount_nano"] % 10**7 or one["amount_nano"] == other["amount_cents"] * 10**7
 
 
-def test_collections_are_what_came_in(world: World) -> None:
+def test_collections_are_what_came_in(world: DrawnWorld) -> None:
     booked = sum(row["booked_nano"] for row in records(collections(Question(world.client, ALL)), "day"))
     assert booked == sum(
         entry.amount
@@ -149,7 +130,7 @@ def test_collections_are_what_came_in(world: World) -> None:
 
 
 @pytest.mark.parametrize("period", PERIODS[:3], ids=lambda period: f"{period.first}-{period.end}")
-def test_what_is_printed_adds_up_as_printed(world: World, period: Period) -> None:
+def test_what_is_printed_adds_up_as_printed(world: DrawnWorld, period: Period) -> None:
     exact = energy_and_finance(Question(world.client, period))
     shown = printed(exact)
     openings = records(sales(Question(world.client, period)), "entry")
@@ -181,7 +162,7 @@ def test_what_is_printed_adds_up_as_printed(world: World, period: Period) -> Non
         assert other["deducted_cents"] == 0 or one["deducted_nano"] > 0, key
 
 
-def test_printed_periods_follow_on(world: World) -> None:
+def test_printed_periods_follow_on(world: DrawnWorld) -> None:
     """One period's closing is the next one's opening, and two deductions are those of both periods together."""
     cuts = [date(2026, 1, 5), date(2026, 1, 6), date(2026, 2, 1)]
     first, second, both = (
@@ -197,7 +178,7 @@ def test_printed_periods_follow_on(world: World) -> None:
             assert row[name] + second[key][name] == both[key][name], key
 
 
-def test_a_missing_reading_stops_the_report(world: World) -> None:
+def test_a_missing_reading_stops_the_report(world: DrawnWorld) -> None:
     world.client.execute("RENAME TABLE readings TO readings_kept")
     try:
         world.client.execute(
@@ -212,7 +193,7 @@ def test_a_missing_reading_stops_the_report(world: World) -> None:
         world.client.execute("RENAME TABLE readings_kept TO readings")
 
 
-def test_daily_usage_is_as_reckoned(world: World) -> None:
+def test_daily_usage_is_as_reckoned(world: DrawnWorld) -> None:
     question = Question(world.client, ALL)
     rows = usage(question).to_dict("records")
     hours = usage_hours(question).to_dict("records")
@@ -249,7 +230,7 @@ def test_daily_usage_is_as_reckoned(world: World) -> None:
             assert row["consumption_milli"] == tiers + row["unpriced_milli"]
 
 
-def test_days_of_accounts_and_meters_are_as_reckoned(world: World) -> None:
+def test_days_of_accounts_and_meters_are_as_reckoned(world: DrawnWorld) -> None:
     """Every day's opening is the day's before closing, and both are what a report of that day says."""
     found = world.client.execute(
         "SELECT site, account, day, opening_nano, recharged_nano, refunded_nano, adjusted_nano,"
