@@ -1,6 +1,7 @@
 """What the user for analysts may ask: rows of databases, and nothing that leads out of them.
 
 A statement is judged by the engine's own syntax tree, not by its text, in which quotes and comments can hide a name.
+The tree leaves parts out, such as what stands in APPLY, so the statement as the engine itself writes it is judged too.
 Table functions are refused unless they are known to make rows out of nothing: what a later engine adds is refused too.
 The database `default` is refused since the engine takes its tables' names for paths of files.
 
@@ -10,11 +11,12 @@ and not within the statement, whose tree says only that there are some.
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Final
 
 from infra.clickhouse.errors import Code, ServerError, server_error
 from infra.clickhouse.query import Setting
-from infra.clickhouse.statements import first_word
+from infra.clickhouse.statements import Token, first_word, tokens, unquote_name
 
 ANALYST_USER: Final = "analyst"
 
@@ -28,8 +30,10 @@ HARMLESS: Final = frozenset(
 )  # fmt: skip
 """Table functions that read nothing, or only what stands in the statement."""
 
-WAYS_OUT: Final = re.compile(r"file|executable|catboostevaluate|reversednsquery|formatrow\w*|ai[a-z]+")
-"""Ordinary functions that read or write files, run programs or ask other machines."""
+WAYS_OUT: Final = re.compile(
+    r"file|executable|catboostevaluate|reversednsquery|formatrow\w*|ai[a-z]+|hascolumnintable|joinget\w*"
+)
+"""Ordinary functions that read or write files, run programs, ask other machines, or name a table by a text."""
 
 SETTINGS: Final = re.compile(
     r"(?:max|min)_\w+|\w+_overflow_mode|param_\w+|output_format_(?:arrow|csv|decimal|json|parquet|pretty|tsv)_\w+"
@@ -47,6 +51,12 @@ _BELOW_THE_STATEMENT: Final = " Identifier "
 _SETTINGS_NODE: Final = "Set"
 """How the engine writes that settings stand there; other nodes' names follow their kinds."""
 
+_PARAMETER: Final = re.compile(r"\{\w+:(?:[\w\s(),=]|'[\w\s/+:.-]*')*\}")
+"""A parameter whose type hides nothing: alone of all, the engine writes it as it came, comments and quotes included."""
+
+_ASKS: Final = frozenset({"WHERE", "(", "{"})
+"""Parts of a SHOW in which a query could stand."""
+
 _NODE: Final = re.compile(r"\s*(?P<kind>\w+)(?: (?P<name>[^(]*))?")
 
 
@@ -61,46 +71,82 @@ def check_settings(settings: Mapping[str, Setting]) -> None:
             raise server_error(Code.READONLY, f"Cannot modify '{name}' setting in readonly mode")
 
 
-def check_no_settings_within(tree: Iterable[str]) -> None:
+def check_no_settings_within(written: str, tree: Iterable[str]) -> None:
     """Check that a statement brings no settings of its own.
 
     Args:
+        written: The statement as the engine writes it.
         tree: Its syntax tree, a node a line.
     Raises:
         ServerError: It has some, in whatever part.
     """
-    if any(line.strip() == _SETTINGS_NODE for line in tree):
+    words = [token.text for token in tokens(written)]
+    clauses = (words[at : at + 3 : 2] == ["SETTINGS", "="] for at in range(len(words)))
+    if any(line.strip() == _SETTINGS_NODE for line in tree) or any(clauses):
         text = "Settings within a statement cannot be modified in readonly mode: they are to come with it"
         raise server_error(Code.READONLY, text)
 
 
-def check_analyst(sql: str, tree: Iterable[str], table_functions: frozenset[str], formats: frozenset[str]) -> None:
+def check_analyst(written: str, tree: Iterable[str], table_functions: frozenset[str], formats: frozenset[str]) -> None:
     """Check a statement that only reads.
 
     Args:
-        sql: The statement.
+        written: The statement as the engine writes it: without comments, its texts in one kind of quotes.
         tree: Its syntax tree, a node a line, as EXPLAIN AST gives it.
         table_functions: All that the engine has, in small letters.
         formats: Likewise.
     Raises:
         ServerError: It is not one for analysts.
     """
-    if first_word(sql) not in STATEMENTS:
-        raise _denied(f"{first_word(sql)} is not for the user {ANALYST_USER}")
+    if first_word(written) not in STATEMENTS:
+        raise _denied(f"{first_word(written)} is not for the user {ANALYST_USER}")
     for line in tree:
-        node = _NODE.match(line)
-        if node is None or node["name"] is None:
-            continue
-        name = node["name"].strip()
-        if line.startswith(_BELOW_THE_STATEMENT) and name.lower() in formats:
-            # Some read templates and schemas from files; the one at a statement's end was taken off before.
-            raise _denied(f"the format {name} is not for the user {ANALYST_USER}")
-        if node["kind"] == "Function":
-            lower = name.lower()
-            if (lower in table_functions and lower not in HARMLESS) or WAYS_OUT.fullmatch(lower):
-                raise _denied(f"the function {name} is not for the user {ANALYST_USER}")
-        elif node["kind"] != "Literal" and (name == OPEN_DATABASE or name.startswith(f"{OPEN_DATABASE}.")):
-            raise _denied(f"the database {OPEN_DATABASE} is not for the user {ANALYST_USER}")
+        _check_node(line, table_functions, formats)
+    words = list(tokens(written))
+    for here, behind in zip_longest(words, words[1:]):
+        _check_word(written, here, behind.text if behind else "", table_functions)
+    if first_word(written) == "SHOW" and (unfit := next((word.text for word in words if word.word in _ASKS), None)):
+        # Neither these parts' trees nor their parameters are told, and the engine makes a SELECT of them.
+        raise _denied(f"SHOW with {unfit} is not for the user {ANALYST_USER}")
+
+
+def _check_node(line: str, table_functions: frozenset[str], formats: frozenset[str]) -> None:
+    node = _NODE.match(line)
+    if node is None or node["name"] is None:
+        return
+    name = node["name"].strip()
+    if line.startswith(_BELOW_THE_STATEMENT) and name.lower() in formats:
+        # Some read templates and schemas from files; the one at a statement's end was taken off before.
+        raise _denied(f"the format {name} is not for the user {ANALYST_USER}")
+    if node["kind"] == "Function":
+        _check_function(name, table_functions)
+    elif node["kind"] == "Identifier" and WAYS_OUT.fullmatch(name.lower()):
+        # A parameter may have named it, as in arrayMap({f:Identifier}, …).
+        _check_function(name, frozenset())
+    elif node["kind"] != "Literal":
+        _check_name(name)
+
+
+def _check_word(written: str, here: Token, behind: str, table_functions: frozenset[str]) -> None:
+    if here.kind in ("word", "quoted"):
+        name = unquote_name(here.text)
+        # Without brackets too: functions are handed on by their names, as in APPLY file and arrayMap(file, …).
+        _check_function(name, table_functions if behind == "(" else frozenset())
+        if behind == ".":
+            _check_name(name)
+    elif here.text == "{" and not _PARAMETER.match(written, here.start):
+        raise _denied(f"a parameter of such a type is not for the user {ANALYST_USER}")
+
+
+def _check_function(name: str, table_functions: frozenset[str]) -> None:
+    lower = name.lower()
+    if (lower in table_functions and lower not in HARMLESS) or WAYS_OUT.fullmatch(lower):
+        raise _denied(f"the function {name} is not for the user {ANALYST_USER}")
+
+
+def _check_name(name: str) -> None:
+    if name == OPEN_DATABASE or name.startswith(f"{OPEN_DATABASE}."):
+        raise _denied(f"the database {OPEN_DATABASE} is not for the user {ANALYST_USER}")
 
 
 def check_database(database: str) -> None:

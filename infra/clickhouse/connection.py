@@ -173,11 +173,13 @@ def judge(
     """
     judgement = session.judge(sql)
     _check_allowed(sql, judgement, readonly)
-    tree = session.syntax_tree(sql) if is_analyst or is_bound else []
+    if not is_analyst and not is_bound:
+        return judgement
+    tree, written = session.syntax_tree(sql), service.engine.written(sql)
     if is_bound:
-        check_no_settings_within(tree)
+        check_no_settings_within(written, tree)
     if is_analyst:
-        check_analyst(sql, tree, service.engine.table_functions, service.engine.formats)
+        check_analyst(written, tree, service.engine.table_functions, service.engine.formats)
     return judgement
 
 

@@ -186,6 +186,13 @@ class Engine:
         """A new session, for one client."""
         return EngineSession(self._path)
 
+    def written(self, sql: str) -> str:
+        """A statement as the engine itself writes it, on one line and without comments; nothing is run."""
+        # Not in its client's session, whose settings (`limit`, `offset`) hold for this answer too.
+        with self._lock:
+            text: str = self._admin.rows(f"SELECT formatQuerySingleLine({quote_text(sql)})")[0][0]
+            return text
+
     def kill(self, mark: str) -> None:
         """Ask the running statement whose text contains `mark` to stop; nothing happens if there is none."""
         with self._lock:

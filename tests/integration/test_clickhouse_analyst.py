@@ -52,6 +52,10 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "SHOW TABLES",
         "SHOW CREATE TABLE readings",
         "EXPLAIN SELECT * FROM meter_day",
+        "SELECT * APPLY(toString) FROM (SELECT 1)",
+        "SELECT arrayMap(upper, ['a']), 'it''s a file(1)', 1 AS default",
+        "SHOW TABLES LIKE 'read%' LIMIT 3",
+        "SHOW COLUMNS FROM readings",
     ],
 )
 def test_reading_is_allowed(client: Any, sql: str) -> None:
@@ -118,6 +122,21 @@ def test_changing_is_refused(client: Any, secret: Path, sql: str) -> None:
         "SELECT * FROM python('x')",
         "SELECT formatRow('CSV', 1)",
         "SELECT formatRowNoNewline('Template', 1)",
+        "SELECT * APPLY(file) FROM (SELECT '{path}')",
+        "SELECT * APPLY `file` FROM (SELECT '{path}')",
+        "SELECT COLUMNS('a') APPLY file FROM (SELECT '{path}' AS a)",
+        "SELECT * APPLY(topK(toUInt8(length(file('{path}'))))) FROM numbers(3)",
+        "SELECT * APPLY(topK((SELECT count() FROM file('{path}')))) FROM numbers(3)",
+        "SELECT * APPLY(topK((SELECT count() FROM default.`{path}`))) FROM numbers(3)",
+        "SELECT arrayMap(file, ['{path}'])",
+        "SELECT arrayMap(`file`, ['{path}'])",
+        "SELECT hasColumnInTable('default', '{path}', 'c1')",
+        "SELECT joinGet('readings', 'a', 1)",
+        "SHOW TABLES WHERE throwIf(1, file('{path}'))",
+        "SHOW TABLES WHERE name IN default.`{path}`",
+        "SHOW TABLES LIMIT length(file('{path}'))",
+        "SHOW COLUMNS FROM readings WHERE throwIf(1, file('{path}'))",
+        "SHOW INDEX FROM readings WHERE throwIf(1, file('{path}'))",
     ],
 )
 def test_ways_out_are_refused(client: Any, secret: Path, sql: str) -> None:
@@ -175,6 +194,7 @@ def test_a_setting_is_no_way_out(client: Any, secret: Path, name: str) -> None:
         "SELECT * FROM view(SELECT 1 SETTINGS {setting})",
         "SELECT $$'$$, 1 SETTINGS {setting} --'",
         "SELECT 1 /**/ settings /**/ {setting}",
+        "SELECT * APPLY(topK((SELECT 3 SETTINGS {setting}))) FROM numbers(3)",
         "EXPLAIN SELECT 1 SETTINGS {setting}",
         "DESCRIBE readings SETTINGS {setting}",
         "SHOW TABLES SETTINGS {setting}",
@@ -204,13 +224,35 @@ def test_settings_that_limit_a_query_come_with_it(client: Any) -> None:
         client.execute("SELECT number FROM numbers(3)", settings=settings)
 
 
-def test_a_parameter_names_no_file(client: Any, secret: Path) -> None:
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM {folder:Identifier}.{path:Identifier}",
+        "SELECT arrayMap({function:Identifier}, [{path:String}])",
+        "SHOW TABLES WHERE name IN {folder:Identifier}.{path:Identifier}",
+        "SELECT {n:Enum8($$'$$ = 1)}, arrayMap(file, ['a'])",
+        "SELECT {n:UInt8 /* ' */}, arrayMap(file, ['a'])",
+    ],
+)
+def test_a_parameter_names_no_way_out(client: Any, secret: Path, sql: str) -> None:
+    given = {"param_folder": "default", "param_path": str(secret), "param_function": "file", "param_n": "1"}
     with pytest.raises(ServerException) as caught:
-        client.execute(
-            "SELECT * FROM {folder:Identifier}.{file:Identifier}",
-            settings={"param_folder": "default", "param_file": str(secret)},
-        )
-    assert caught.value.code in DENIED
+        client.execute(sql, settings=given)
+    assert (caught.value.code in DENIED, SECRET in caught.value.message) == (True, False)
+
+
+def test_a_parameter_may_be_of_many_types(client: Any) -> None:
+    sql = "SELECT {a:Array(String)}, {b:Nullable(DateTime64(3, 'UTC'))}, {c:Enum8('x' = 1)}, {d:Decimal(9, 2)}"
+    given = {"param_a": "['x']", "param_b": "2026-01-01 00:00:00", "param_c": "x", "param_d": "1.5"}
+    assert client.execute(sql, settings=given)[0][0] == ["x"]
+
+
+def test_limits_of_an_answer_are_none_of_its_judgement(client: Any, secret: Path) -> None:
+    assert client.execute("SELECT number FROM numbers(9)", settings={"limit": 1, "offset": 2}) == [(2,)]
+    for settings in ({"limit": 0}, {"offset": 1}, {"max_result_rows": 1, "result_overflow_mode": "break"}):
+        with pytest.raises(ServerException) as caught:
+            client.execute(f"SELECT arrayMap(file, ['{secret}'])", settings=settings)
+        assert caught.value.code in DENIED
 
 
 def test_rows_sent_along_are_refused(client: Any) -> None:
