@@ -36,14 +36,16 @@ WAYS_OUT: Final = re.compile(
 """Ordinary functions that read or write files, run programs, ask other machines, or name a table by a text."""
 
 SETTINGS: Final = re.compile(
-    r"(?:max|min)_\w+|\w+_overflow_mode|param_\w+|output_format_(?:arrow|csv|decimal|json|parquet|pretty|tsv)_\w+"
+    r"(?!max_(?:query_size|parser_\w+|(?:expanded_)?ast_\w+)$)(?:max|min)_\w+"
+    r"|\w+_overflow_mode|param_\w+|output_format_(?:arrow|csv|decimal|json|parquet|pretty|tsv)_\w+"
     r"|date_time_(?:in|out)put_format|session_timezone|extremes|final|limit|offset|log_comment|priority|join_use_nulls"
     r"|(?:optimize_use|force_optimize)_projections?|use_uncompressed_cache|wait_end_of_query|totals_mode|readonly"
     r"|cast_string_to_dynamic_use_inference|cancel_http_readonly_queries_on_client_close|http_\w+_interval_ms"
     r"|enable_analyzer|allow_experimental_analyzer|strings_as_bytes|send_logs_level|network_compression_method"
     r"|connect_timeout\w*|receive_timeout|send_timeout|run_query_in_background"
 )
-"""Settings that limit a query or say how its answer looks: none holds SQL, a file's name or an address."""
+"""Settings that limit a query or say how its answer looks: none holds SQL, a file's name or an address, and none lifts
+what keeps the engine's parser from running out of stack."""
 
 _BELOW_THE_STATEMENT: Final = " Identifier "
 """How the engine writes the name of a statement's format: right below the statement's own node."""

@@ -207,6 +207,24 @@ def test_a_statement_brings_no_settings(client: Any, secret: Path, sql: str) -> 
         assert (caught.value.code, SECRET in caught.value.message) == (164, False)
 
 
+PARSERS_LIMITS = [
+    "max_query_size",
+    "max_parser_depth",
+    "max_parser_backtracks",
+    "max_ast_depth",
+    "max_ast_elements",
+    "max_expanded_ast_elements",
+]
+
+
+@pytest.mark.parametrize("name", PARSERS_LIMITS)
+def test_the_parsers_limits_stay(client: Any, name: str) -> None:
+    """With them lifted, a sum of 200,000 ones ends the server."""
+    with pytest.raises(ServerException) as caught:
+        client.execute("SELECT 1", settings={name: 10_000_000})
+    assert caught.value.code == 164
+
+
 HARMLESS_TEXTS = {"network_compression_method", "log_comment", "output_format_pretty_grid_charset"}
 
 
