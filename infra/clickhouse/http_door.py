@@ -101,7 +101,6 @@ class _Asked:
     """A request without its transport."""
 
     user: str
-    password: str
     database: str
     sql: str
     form: str
@@ -183,8 +182,10 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
                 return
             try:
                 parameters = {"database": database, **dict(parse_qsl(address.query, keep_blank_values=True))}
-                asked = _asked(self.headers, parameters, body)
-                service.users.authenticate(asked.user, asked.password)
+                user, password = _login(self.headers, parameters)
+                # Before anything that takes time is done for it.
+                service.users.authenticate(user, password)
+                asked = _asked(user, self.headers, parameters, body)
                 with _place(at_once):
                     data, rows = _answer(service, asked, self.connection)
             except ServerError as error:
@@ -230,8 +231,7 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _asked(headers: Any, parameters: Mapping[str, str], body: bytes) -> _Asked:
-    user, password = _login(headers, parameters)
+def _asked(user: str, headers: Any, parameters: Mapping[str, str], body: bytes) -> _Asked:
     text = "\n".join(filter(None, [parameters.get("query", ""), body.decode("utf-8", "surrogateescape")]))
     sql, form = cut_format(text)
     told = form or parameters.get("default_format") or headers.get("X-ClickHouse-Format") or _DEFAULT_FORMAT
@@ -242,7 +242,7 @@ def _asked(headers: Any, parameters: Mapping[str, str], body: bytes) -> _Asked:
     check_settings(settings)
     settings |= {name: Setting(value, True) for name, value in _LIMITS.items()}
     database = headers.get("X-ClickHouse-Database") or parameters["database"]
-    return _Asked(user, password, database, sql, known, settings)
+    return _Asked(user, database, sql, known, settings)
 
 
 def _login(headers: Any, parameters: Mapping[str, str]) -> tuple[str, str]:

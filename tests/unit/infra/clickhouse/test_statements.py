@@ -10,6 +10,7 @@ from infra.clickhouse.statements import (
     parse_insert,
     quote_name,
     quote_text,
+    tokens,
     unquote_name,
     without_format,
 )
@@ -80,6 +81,30 @@ def test_rows_for_a_function_are_refused() -> None:
 )
 def test_first_word(sql: str, word: str) -> None:
     assert first_word(sql) == word
+
+
+@pytest.mark.parametrize("sign", ["'", '"', "`"])
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_quotes_that_never_close_are_one_token(sign: str, end: str) -> None:
+    """One token, not a try behind each sign: 1 MB of them would take hours."""
+    text = sign + f"\\{sign}" * 250_000 + end
+    assert [(token.start, token.end) for token in tokens(f"SELECT {text}")] == [(0, 6), (7, 7 + len(text))]
+
+
+def test_a_comment_that_never_closes_goes_to_the_end() -> None:
+    assert [token.text for token in tokens("SELECT 1 " + "/* " * 250_000)] == ["SELECT", "1"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "texts"),
+    [
+        ("'it''s' 'a\\'b' ''", ["'it''s'", "'a\\'b'", "''"]),
+        ('`a``b` "c""d" `e\\`f`', ["`a``b`", '"c""d"', "`e\\`f`"]),
+        ("'a' /* ' */ 'b' -- '\n'c'", ["'a'", "'b'", "'c'"]),
+    ],
+)
+def test_quotes_end_where_they_close(sql: str, texts: list[str]) -> None:
+    assert [token.text for token in tokens(sql)] == texts
 
 
 @pytest.mark.parametrize(
