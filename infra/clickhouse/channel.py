@@ -30,13 +30,15 @@ class Channel:
 
     Attributes:
         reader: What the client sends.
+        source: Where the reader has it from.
         revision: The form of the protocol, agreed on with the first packets.
         compressed: Whether blocks travel in compressed frames, as the client asks with each query.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self.reader = WireReader(SocketSource(sock))
+        self.source = SocketSource(sock)
+        self.reader = WireReader(self.source)
         self.revision = REVISION
         self.compressed = False
 

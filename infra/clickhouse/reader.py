@@ -7,6 +7,7 @@ Nothing is allocated from a length before its bytes have come.
 
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -41,9 +42,25 @@ class SocketSource:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray(CHUNK_BYTES)
+        self._until: float | None = None
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """While inside, all that is read has to come in so many seconds together, or TimeoutError is raised."""
+        self._until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._until = None
+            self._sock.settimeout(None)
 
     def next_chunk(self) -> tuple[bytearray, int]:
         """Whatever has come, after waiting for at least one byte."""
+        if self._until is not None:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("too slow")
+            self._sock.settimeout(left)
         size = self._sock.recv_into(self._buffer)
         if not size:
             raise EOFError

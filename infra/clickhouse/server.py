@@ -41,6 +41,7 @@ _BACKLOG = 128
 _ACCEPT_PAUSE_S = 0.1
 _SEND_TIMEOUT_S = 300
 _LINGER_S = 2.0
+_LINGER_IN_ALL_S = 10.0
 _LINGER_BYTES = 64 << 20
 _STOP_TIMEOUT_S = 20.0
 
@@ -241,5 +242,6 @@ def _close(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(_LINGER_S)
         left = _LINGER_BYTES
-        while left > 0 and (size := len(sock.recv(1 << 16))):
+        until = time.monotonic() + _LINGER_IN_ALL_S
+        while left > 0 and time.monotonic() < until and (size := len(sock.recv(1 << 16))):
             left -= size

@@ -1,11 +1,14 @@
 """The wire reader: numbers, texts and walks, whatever pieces the bytes come in."""
 
+import socket
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.clickhouse.errors import Code, ProtocolError
-from infra.clickhouse.reader import VALUE_LIMIT, BytesSource, WireReader
+from infra.clickhouse.reader import VALUE_LIMIT, BytesSource, SocketSource, WireReader
 from infra.clickhouse.writer import text, varint
 
 
@@ -107,3 +110,20 @@ def test_held_is_what_has_come_and_was_not_read() -> None:
     assert bytes(reader.held) == b""
     reader.byte()
     assert bytes(reader.held) == b"bc"
+
+
+class Trickle(socket.socket):
+    """A line on which a byte comes whenever somebody waits for one."""
+
+    def recv_into(self, buffer: Any, *_: Any) -> int:
+        buffer[0] = 1
+        return 1
+
+
+def test_a_byte_now_and_then_does_not_put_off_the_end() -> None:
+    with Trickle() as line:
+        source = SocketSource(line)
+        with source.within(0.05), pytest.raises(TimeoutError):
+            WireReader(source).skip(VALUE_LIMIT)
+        assert line.gettimeout() is None
+        assert WireReader(source).take(3) == b"\1\1\1"
