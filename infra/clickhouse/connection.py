@@ -156,8 +156,8 @@ class Connection:
 
 
 def new_running() -> Running:
-    """A statement that is about to be run, with a mark of its own."""
-    return Running(f"sluice:{_RUN}:{next(_numbers)}")
+    """A statement that is about to be run, with a mark that is no part of another's."""
+    return Running(f"sluice:{_RUN}:{next(_numbers)}.")
 
 
 def judge(

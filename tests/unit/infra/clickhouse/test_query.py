@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.clickhouse.channel import Channel
+from infra.clickhouse.connection import new_running
 from infra.clickhouse.errors import Code, ProtocolError
 from infra.clickhouse.query import Query, Running, Setting, read_query
 from infra.clickhouse.writer import text, varint
@@ -63,6 +64,12 @@ def test_wrong_query(line: tuple[socket.socket, Channel], revision: int, packet:
     with pytest.raises(ProtocolError) as caught:
         read_query(channel)
     assert caught.value.code == code
+
+
+def test_no_mark_is_part_of_another() -> None:
+    """The engine stops what has the mark in its text: who cancels the first statement must not end the tenth."""
+    marks = [new_running().mark for _ in range(120)]
+    assert [(one, other) for one in marks for other in marks if one is not other and one in other] == []
 
 
 @pytest.mark.parametrize(
