@@ -28,6 +28,10 @@ _SERVER_SETTINGS = (
 )
 
 
+# The second is the engine's error too, whose text quotes bytes that are not UTF-8.
+_FAILURES = (RuntimeError, UnicodeDecodeError)
+
+
 class StatementClass(IntEnum):
     """What the engine says a statement does; the numbers are chDB's."""
 
@@ -99,7 +103,7 @@ class EngineSession:
         with self._reporting(report):
             try:
                 chunks = self._session.send_query(_encode(sql), "Native")
-            except RuntimeError as error:
+            except _FAILURES as error:
                 raise from_engine(error) from error
             try:
                 yield _results(chunks)
@@ -158,7 +162,7 @@ class EngineSession:
     def _query(self, sql: str, form: str) -> Any:
         try:
             return self._session.query(_encode(sql), form)
-        except RuntimeError as error:
+        except _FAILURES as error:
             raise from_engine(error) from error
 
 
@@ -215,7 +219,7 @@ def _results(chunks: Any) -> Iterator[Result]:
     try:
         for chunk in chunks:
             yield _result(chunk)
-    except RuntimeError as error:
+    except _FAILURES as error:
         raise from_engine(error) from error
 
 

@@ -62,13 +62,21 @@ _NESTED = re.compile(r"DB::Exception: Code: \d+\. (?=DB::Exception: )")
 _VERSION = re.compile(r" \(version [\d.]+[^()]*\)(?:\. \([A-Z_]+\))?$")
 
 
+def _text(error: BaseException) -> str:
+    # A text that is not UTF-8, since it quotes a value or a statement that is not, fails on its way out of the engine.
+    for one in (error, error.__cause__, error.__context__):
+        if isinstance(one, UnicodeDecodeError):
+            return one.object.decode("utf-8", "surrogateescape")
+    return str(error)
+
+
 def from_engine(error: Exception) -> ServerError:
     """The engine's exception, whose code stands only in its text.
 
     >>> from_engine(RuntimeError("Streaming query failed: Code: 60. DB::Exception: No. (UNKNOWN_TABLE)"))
     ServerError(60, 'DB::Exception: No. (UNKNOWN_TABLE)')
     """
-    text = str(error)
+    text = _text(error)
     match = _ENGINE.search(text)
     if match is None:
         return ServerError(Code.STD_EXCEPTION, f"std::exception: {text}")

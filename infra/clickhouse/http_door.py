@@ -213,7 +213,9 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             _log.info("an HTTP client is refused", code=int(error.code), error=error.message)
             status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
             text = f"Code: {int(error.code)}. {error.message}\n"
-            self._send(status, text.encode(), {"X-ClickHouse-Exception-Code": str(int(error.code))})
+            self._send(
+                status, text.encode("utf-8", "surrogateescape"), {"X-ClickHouse-Exception-Code": str(int(error.code))}
+            )
 
         def _send(self, status: HTTPStatus, data: bytes, headers: Mapping[str, str]) -> None:
             self.send_response(status)

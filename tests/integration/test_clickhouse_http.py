@@ -220,6 +220,12 @@ def test_a_format_is_known_whatever_its_case(server: Server) -> None:
 
 def test_a_text_that_is_not_utf8(server: Server) -> None:
     assert server.ask(body="SELECT hex('电')".encode("gbk"))[:2] == (200, "B5E7\n")
+    for user in ("default", "analyst"):
+        line = http.client.HTTPConnection(HOST, server.port, timeout=30)
+        login = {"X-ClickHouse-User": user, "X-ClickHouse-Key": PASSWORD if user == "default" else ANALYSTS}
+        line.request("POST", "/", body="SELECT 电".encode("gbk"), headers=login)
+        assert line.getresponse().status == 400
+        line.close()
 
 
 @pytest.mark.parametrize(

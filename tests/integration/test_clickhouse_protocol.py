@@ -50,6 +50,25 @@ def test_error_has_its_code(client: Client, sql: str, code: int) -> None:
     assert "/*" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        ("SELECT \udcff", ErrorCodes.SYNTAX_ERROR),
+        ("SELECT nothing, '\udcff'", ErrorCodes.UNKNOWN_IDENTIFIER),
+        ("SELECT throwIf(1, '\udcff')", 395),
+        ("CREATE TABLE t (a UInt8) ENGINE = Nothing('\udcff')", ErrorCodes.UNKNOWN_STORAGE),
+    ],
+    ids=["judged", "analysed", "streamed", "run"],
+)
+def test_an_error_about_what_is_not_utf8_has_its_code(url: str, sql: str, code: int) -> None:
+    with RawLine(url) as line:
+        line.hello()
+        line.query(sql)
+        assert line.read_error()[0] == code
+        line.send(varint(ClientPacket.PING))
+        assert line.read_packet() == ServerPacket.PONG
+
+
 def test_connection_outlives_errors(url: str) -> None:
     """The driver hangs up after an error by itself, so this is a bare line."""
     with RawLine(url) as line:

@@ -33,3 +33,15 @@ from infra.clickhouse.errors import Code, from_engine
 def test_error_of_the_engine(text: str, code: int, message: str) -> None:
     error = from_engine(RuntimeError(text))
     assert (error.code, error.message) == (code, message)
+
+
+def test_error_whose_text_is_not_utf8() -> None:
+    text = b"Code: 395. DB::Exception: \xff. (FUNCTION_THROW_IF_VALUE_IS_NON_ZERO)"
+    try:
+        text.decode()
+    except UnicodeDecodeError as failed:
+        first, then = failed, RuntimeError("Streaming query failed")
+    then.__cause__ = first
+    for error in (first, then):
+        assert from_engine(error).code == 395
+        assert from_engine(error).message.startswith("DB::Exception: \udcff. ")
