@@ -226,7 +226,8 @@ def _parse(name: str, nesting: int) -> ColumnType:
     match family:
         case "String":
             return Text()
-        case "FixedString":
+        case "FixedString" if int(arguments[0]) > 0:
+            # With a size below that the walk would stand still, or go back over what it has read.
             return Fixed(int(arguments[0]))
         case "Decimal":
             precision = int(arguments[0])

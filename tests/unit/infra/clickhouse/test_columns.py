@@ -66,6 +66,8 @@ def test_type_by_name(name: str, layout: ColumnType) -> None:
         "Array(",
         "Array()",
         "FixedString(x)",
+        "FixedString(0)",
+        "FixedString(-6)",
         "Decimal(77, 1)",
         "Map(String)",
         "Array(" * 100 + "UInt8" + ")" * 100,
