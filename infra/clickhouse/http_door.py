@@ -13,11 +13,10 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,6 +25,7 @@ import structlog
 from infra.clickhouse.analyst import ANALYST_USER, check_database, check_settings
 from infra.clickhouse.connection import Service, judge, new_running
 from infra.clickhouse.errors import Code, ServerError, server_error
+from infra.clickhouse.http_lines import TIMEOUT_S, LineHandler, LineServer
 from infra.clickhouse.query import Setting
 from infra.clickhouse.settings import SessionSettings
 from infra.clickhouse.statements import cut_format, quote_name
@@ -50,7 +50,6 @@ _LIMITS: Final = {
     # A column that is everywhere the same is one row to the limit above, and as many as there are in the answer.
     "max_memory_usage": str(1 << 30),
 }
-_TIMEOUT_S: Final = 60.0
 _DEFAULT_FORMAT: Final = "TabSeparated"
 _FORMATS: Final = {
     name.lower(): name
@@ -120,7 +119,7 @@ def http_door(port: int, service: Service, database: str) -> Iterator[int]:
         HttpError: It cannot be opened.
     """
     try:
-        server = _Server((HOST, port), _handler(service, database))
+        server = LineServer((HOST, port), _handler(service, database))
     except OSError as error:
         raise HttpError(f"HTTP on {HOST}:{port}: {error.strerror}") from error
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
@@ -133,25 +132,11 @@ def http_door(port: int, service: Service, database: str) -> Iterator[int]:
         server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    # A stop waits for no answer: reading can be asked again.
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        _log.info("an HTTP client is gone", client=client_address[0])
-
-
 def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
     at_once = threading.BoundedSemaphore(_AT_ONCE)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version = "ClickHouse"
-        sys_version = ""
-        timeout = _TIMEOUT_S
-
-        def do_GET(self) -> None:
+    class Handler(LineHandler):
+        def do_GET(self) -> None:  # noqa: N802 - http.server finds it by this name
             if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
                 # Left unread, it would be taken for the next request.
                 self.close_connection = True
@@ -160,7 +145,7 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
                 return
             self._serve(b"")
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802 - likewise
             sizes = self.headers.get_all("Content-Length", [])
             is_plain = len(sizes) == 1 and sizes[0].isascii() and sizes[0].isdecimal()
             size = int(sizes[0]) if is_plain and "Transfer-Encoding" not in self.headers else -1
@@ -170,7 +155,12 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
                 self._refuse(server_error(Code.INCORRECT_DATA, text))
                 self._take_away(size)
                 return
-            self._serve(self.rfile.read(size))
+            body = self.rfile.read(size)
+            if len(body) < size:
+                # The client is gone in the middle: half a statement is another one.
+                self.close_connection = True
+                return
+            self._serve(body)
 
         def _serve(self, body: bytes) -> None:
             address = urlsplit(self.path)
@@ -203,10 +193,9 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
         def _take_away(self, size: int) -> None:
             """Take what a client goes on to send before it listens: closed now, the line would lose its answer."""
             left = min(size, _TAKEN_AWAY_LIMIT) if size >= 0 else _TAKEN_AWAY_LIMIT
-            until = time.monotonic() + _LINGER_S
-            self.connection.settimeout(_LINGER_S)
+            self.give_time(_LINGER_S)
             with contextlib.suppress(OSError):
-                while left > 0 and time.monotonic() < until and (piece := self.rfile.read1(min(left, _PIECE))):
+                while left > 0 and (piece := self.rfile.read1(min(left, _PIECE))):
                     left -= len(piece)
 
         def _refuse(self, error: ServerError) -> None:
@@ -218,6 +207,7 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             )
 
         def _send(self, status: HTTPStatus, data: bytes, headers: Mapping[str, str]) -> None:
+            self.connection.settimeout(TIMEOUT_S)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -225,10 +215,6 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            # The address that it would log holds the query, and may hold a password.
-            pass
 
     return Handler
 

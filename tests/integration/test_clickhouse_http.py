@@ -243,6 +243,14 @@ def test_a_body_is_never_taken_for_a_request(server: Server, head: bytes) -> Non
     assert answer.count(b"HTTP/1.1") == 1
 
 
+def test_half_a_statement_is_not_answered(server: Server) -> None:
+    with socket.create_connection((HOST, server.port), timeout=30) as line:
+        login = f"X-ClickHouse-User: analyst\r\nX-ClickHouse-Key: {ANALYSTS}\r\n"
+        line.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{login}Content-Length: 30\r\n\r\nSELECT 1".encode())
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(100) == b""
+
+
 def test_who_leaves_keeps_no_place(server: Server) -> None:
     asked = {"query": "SELECT sum(sleepEachRow(3)) FROM numbers(20) -- left", "database": "sluice", "max_block_size": 1}
     left = [socket.create_connection((HOST, server.port), timeout=30) for _ in range(8)]
