@@ -42,6 +42,9 @@ _ANSWER_LIMIT: Final = 64 << 20
 """Bytes of an answer's rows: as text they may be several times as many."""
 _AT_ONCE: Final = 4
 """Answers that are made at one time; who comes meanwhile waits a while."""
+_ON_THE_WAY: Final = 8
+"""Large answers that wait in memory for their askers to take them."""
+_LARGE: Final = 1 << 20
 _WAIT_S: Final = 30.0
 _LIMITS: Final = {
     "max_execution_time": "300",
@@ -133,7 +136,7 @@ def http_door(port: int, service: Service, database: str) -> Iterator[int]:
 
 
 def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
-    at_once = threading.BoundedSemaphore(_AT_ONCE)
+    at_once, on_the_way = threading.BoundedSemaphore(_AT_ONCE), threading.BoundedSemaphore(_ON_THE_WAY)
 
     class Handler(LineHandler):
         def do_GET(self) -> None:  # noqa: N802 - http.server finds it by this name
@@ -170,25 +173,31 @@ def _handler(service: Service, database: str) -> type[BaseHTTPRequestHandler]:
             if address.path not in ("", "/"):
                 self._send(HTTPStatus.NOT_FOUND, b"There is no handle here but / and /ping\n", {})
                 return
-            try:
-                parameters = {"database": database, **dict(parse_qsl(address.query, keep_blank_values=True))}
-                user, password = _login(self.headers, parameters)
-                # Before anything that takes time is done for it.
-                service.users.authenticate(user, password)
-                asked = _asked(user, self.headers, parameters, body)
-                with _place(at_once):
-                    data, rows = _answer(service, asked, self.connection)
-            except ServerError as error:
-                self._refuse(error)
-                return
-            except Exception as error:
-                _log.exception("an HTTP client's request failed")
-                self.close_connection = True
-                self._refuse(server_error(Code.STD_EXCEPTION, f"{type(error).__name__} within the server"))
-                return
-            summary = json.dumps({"result_rows": str(rows), "result_bytes": str(len(data))})
-            headers = {"X-ClickHouse-Format": asked.form, "X-ClickHouse-Summary": summary}
-            self._send(HTTPStatus.OK, data, headers)
+            with contextlib.ExitStack() as until_sent:
+                try:
+                    asked = self._asked(address.query, body)
+                    with _place(at_once):
+                        data, rows = _answer(service, asked, self.connection)
+                        if len(data) > _LARGE:
+                            until_sent.enter_context(_place(on_the_way))
+                except ServerError as error:
+                    self._refuse(error)
+                    return
+                except Exception as error:
+                    _log.exception("an HTTP client's request failed")
+                    self.close_connection = True
+                    self._refuse(server_error(Code.STD_EXCEPTION, f"{type(error).__name__} within the server"))
+                    return
+                summary = json.dumps({"result_rows": str(rows), "result_bytes": str(len(data))})
+                headers = {"X-ClickHouse-Format": asked.form, "X-ClickHouse-Summary": summary}
+                self._send(HTTPStatus.OK, data, headers)
+
+        def _asked(self, query: str, body: bytes) -> _Asked:
+            parameters = {"database": database, **dict(parse_qsl(query, keep_blank_values=True))}
+            user, password = _login(self.headers, parameters)
+            # Before anything that takes time is done for it.
+            service.users.authenticate(user, password)
+            return _asked(user, self.headers, parameters, body)
 
         def _take_away(self, size: int) -> None:
             """Take what a client goes on to send before it listens: closed now, the line would lose its answer."""
@@ -249,7 +258,7 @@ def _login(headers: Any, parameters: Mapping[str, str]) -> tuple[str, str]:
 def _place(at_once: threading.BoundedSemaphore) -> Iterator[None]:
     """Wait for a place among those who are answered, but not for ever."""
     if not at_once.acquire(timeout=_WAIT_S):
-        text = f"Too many simultaneous queries: {_AT_ONCE} are at work, and none ended in {_WAIT_S:.0f} s"
+        text = f"Too many simultaneous queries: none of those at work, or on the way, ended in {_WAIT_S:.0f} s"
         raise server_error(Code.TOO_MANY_SIMULTANEOUS_QUERIES, text)
     try:
         yield
