@@ -6,6 +6,7 @@ door nothing changes: a client that goes away or cancels is seen as on the loopb
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _log = structlog.get_logger(__name__)
 
 _CHUNK_BYTES = 1 << 18
 _HANDSHAKE_S = 10.0
+_IDLE_S, _PROBE_S, _PROBES = 60, 15, 4
 
 
 class TlsError(InfraError):
@@ -79,6 +81,8 @@ class _Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it or the server ends the connection."""
+        # The server's own line to this door tells nothing of the client's.
+        _keep_alive(writer.get_extra_info("socket"))
         try:
             inner_reader, inner_writer = await asyncio.open_connection(HOST, self._port)
             async with asyncio.TaskGroup() as both:
@@ -88,6 +92,14 @@ class _Relay:
             _log.info("a TLS client is gone", error=str(errors.exceptions[0]))
         finally:
             writer.close()
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Have a line that says nothing end within minutes where its other end went away without a word."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

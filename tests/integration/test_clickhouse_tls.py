@@ -84,6 +84,28 @@ def test_a_client_that_goes_away_takes_its_query_along(server: Secured) -> None:
         wait_until_over(near, sql)
 
 
+def test_a_client_that_vanished_is_looked_for(server: Secured) -> None:
+    """On a line that says nothing the kernel's timer runs for probes of the other end (2), not none (0)."""
+    with server.client() as client:
+        assert client.execute("SELECT 1") == [(1,)]
+        far_end = client.connection.socket.getsockname()[1]
+        # As long as the answer was not taken note of, the timer is for that (1).
+        while (found := timer(server.tls_port, far_end)) == 1:
+            pass
+    assert found == 2
+
+
+def timer(port: int, far_end: int) -> int:
+    """Which timer the kernel has running for a line."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (found,) = (line[5] for line in lines if (port_of(line[1]), port_of(line[2])) == (port, far_end))
+    return int(found.partition(":")[0], 16)
+
+
+def port_of(address: str) -> int:
+    return int(address.partition(":")[2], 16)
+
+
 def test_a_wrong_password_is_refused(server: Secured) -> None:
     with server.client(password="wrong") as client, pytest.raises(ServerException) as refused:
         client.execute("SELECT 1")
