@@ -20,6 +20,7 @@ from infra.clickhouse.query import Running
 _log = structlog.get_logger(__name__)
 
 _EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
+_LEAVES = select.EPOLLRDHUP | select.EPOLLONESHOT
 _GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 _CANCEL = bytes((ClientPacket.CANCEL,))
@@ -112,6 +113,9 @@ class Watch:
             if events & _GONE or _peek(sock) in (b"", _CANCEL):
                 running.cancelled.set()
                 self._stop(number)
+            else:
+                # What it sent ahead stays unread, so only its leaving can be told from now on.
+                self._epoll.modify(number, _LEAVES)
 
 
 def _peek(sock: socket.socket) -> bytes | None:

@@ -12,7 +12,15 @@ from infra.clickhouse.errors import Code
 from infra.clickhouse.protocol import ClientPacket, ServerPacket
 from infra.clickhouse.reader import VALUE_LIMIT
 from infra.clickhouse.writer import text, varint
-from tests.integration.clickhouse_lines import RawLine, connect, data_head, database, running, wait_until_running
+from tests.integration.clickhouse_lines import (
+    RawLine,
+    connect,
+    data_head,
+    database,
+    running,
+    wait_until_over,
+    wait_until_running,
+)
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +264,19 @@ def test_cancel_on_the_heels_of_the_query(url: str) -> None:
         line.query("SELECT count() FROM numbers(1000000000000)")
         line.send(varint(ClientPacket.CANCEL))
         assert list(line.answer())[-1] == ServerPacket.END_OF_STREAM
+
+
+def test_who_sends_ahead_and_leaves_takes_the_query_along(url: str) -> None:
+    sql = "SELECT count() FROM numbers(1000000000002)"
+    with RawLine(url) as line, connect(url) as other:
+        line.hello()
+        line.query(sql)
+        wait_until_running(other, sql)
+        line.send(varint(ClientPacket.PING))
+        # Behind an answer of another line, so that the server has looked at what was sent ahead.
+        assert other.execute("SELECT sleep(0.1)") == [(0,)]
+        line.reset()
+        wait_until_over(other, sql)
 
 
 def test_driver_cancels_and_goes_on(client: Client) -> None:
