@@ -52,10 +52,13 @@ def analyst_url(folder: Path, port: int, database: str) -> str:
 
 
 def _password(path: Path, chosen: str = "") -> str:
-    if chosen or not path.exists():
+    # An empty file is what a power cut may leave of a fresh one: it must not become a password of nothing.
+    if chosen or not path.exists() or not path.stat().st_size:
         fresh = path.with_suffix(".new")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(chosen or secrets.token_urlsafe(24))
+            file.flush()
+            os.fsync(file.fileno())
         fresh.rename(path)
     return path.read_text()
 

@@ -32,3 +32,10 @@ def test_the_analyst_has_a_password_of_its_own(tmp_path: Path) -> None:
     assert len(password) >= 32
     assert password == analyst_password(tmp_path) != product_password(tmp_path)
     assert (tmp_path / "analyst_password").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_file_is_no_password(tmp_path: Path) -> None:
+    """A power cut can leave one behind; whoever gives no password must not be let in then."""
+    for make, name in ((product_password, "password"), (analyst_password, "analyst_password")):
+        (tmp_path / name).touch()
+        assert len(make(tmp_path)) >= 32
