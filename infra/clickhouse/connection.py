@@ -1,11 +1,13 @@
 """One client's connection, from its first packet to its last."""
 
+import contextlib
 import itertools
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -36,6 +38,9 @@ _log = structlog.get_logger(__name__)
 # In all: nobody keeps one of the places by a byte now and then before it has shown its password.
 _HELLO_S = 10.0
 
+_ANALYSTS = 256
+"""Of all connections: what an analyst's tools leave open must not keep the product out."""
+
 # Unlike among other servers' statements, the mark of one is found in no other's text.
 _RUN = secrets.token_hex(4)
 _numbers = itertools.count(1)
@@ -43,12 +48,13 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all connections share; `folder` is where rows wait for the engine."""
+    """What all connections share; `folder` is where rows wait for the engine, `analysts` counts those."""
 
     engine: Engine
     users: Users
     watch: Watch
     folder: Path
+    analysts: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(_ANALYSTS))
 
 
 class Connection:
@@ -83,17 +89,28 @@ class Connection:
         self._is_analyst = hello.user == ANALYST_USER
         if self._is_analyst:
             check_database(hello.database)
-        session = self._service.engine.open_session()
-        try:
+        engine = self._service.engine
+        with self._place(), contextlib.closing(engine.open_session()) as session:
             if hello.database:
                 session.run(f"USE {quote_name(hello.database)}")
-            engine = self._service.engine
             self._channel.send(
                 encode_hello(revision=hello.revision, version=engine.version, time_zone=engine.time_zone)
             )
             yield session
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """While inside, an analyst's connection is one of those that analysts may have."""
+        if not self._is_analyst:
+            yield
+            return
+        if not self._service.analysts.acquire(blocking=False):
+            text = f"More than {_ANALYSTS} connections of the user {ANALYST_USER}"
+            raise server_error(Code.TOO_MANY_SIMULTANEOUS_QUERIES, text)
+        try:
+            yield
         finally:
-            session.close()
+            self._service.analysts.release()
 
     def _answer_packet(self, session: EngineSession, settings: SessionSettings) -> None:
         packet = self._channel.reader.varint()

@@ -1,6 +1,7 @@
 """The user for analysts reads every table of the product, writes none, and finds no way out of the database."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from infra.clickhouse.analyst import SETTINGS
 from infra.clickhouse.users import analyst_url
 from infra.endpoints import read_record
 from infra.settings import Settings
+from tests.integration.clickhouse_lines import RawLine
 
 DENIED = {164, 497}
 SECRET = "what an analyst must not see"
@@ -288,3 +290,25 @@ def test_a_database_has_to_be_named(analyst: str, database: str) -> None:
     ):
         client.execute("SELECT 1")
     assert caught.value.code in DENIED
+
+
+def test_connections_that_are_left_open_keep_the_product_its_own(analyst: str, clickhouse: str) -> None:
+    with ExitStack() as left_open:
+        for _ in range(256):
+            left_open.enter_context(RawLine(analyst)).hello()
+        with pytest.raises(ServerException) as caught, Client.from_url(analyst) as one_more:
+            one_more.execute("SELECT 1")
+        assert caught.value.code == 202
+        with Client.from_url(clickhouse) as product:
+            assert product.execute("SELECT 1") == [(1,)]
+    # The server hears of it in its own time; the time that the test may take is the limit.
+    while not answers(analyst):
+        pass
+
+
+def answers(url: str) -> bool:
+    try:
+        with Client.from_url(url) as client:
+            return bool(client.execute("SELECT 1"))
+    except ServerException:
+        return False
