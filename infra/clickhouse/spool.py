@@ -12,14 +12,21 @@ from typing import Self
 
 from infra.clickhouse.block import BlockShape
 from infra.clickhouse.channel import Channel
-from infra.clickhouse.errors import Code, protocol_error
+from infra.clickhouse.errors import Code, ProtocolError, protocol_error
 
 
 class Spool:
-    """Blocks in the Native format, one after the other. Used as a context manager."""
+    """Blocks in the Native format, one after the other. Used as a context manager.
+
+    Raises:
+        ProtocolError: There is no place for them; so the client's next packet, which would be one, cannot be read.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by __exit__
+        try:
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise _no_room(error) from error
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -54,6 +61,8 @@ class Spool:
             while piece:
                 piece = piece[self._file.write(piece) :]
         except OSError as error:
-            raise protocol_error(
-                Code.NOT_ENOUGH_SPACE, f"Cannot keep the rows: {os.strerror(error.errno or 0)}"
-            ) from error
+            raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> ProtocolError:
+    return protocol_error(Code.NOT_ENOUGH_SPACE, f"Cannot keep the rows: {os.strerror(error.errno or 0)}")
