@@ -5,7 +5,7 @@ import struct
 from collections.abc import Sequence
 
 from infra.clickhouse.block import BlockShape, Column, header_block, walk_block
-from infra.clickhouse.compression import FrameSource, compress
+from infra.clickhouse.compression import FRAME_LIMIT, FrameSource, compress
 from infra.clickhouse.engine import Progress
 from infra.clickhouse.errors import Code, ProtocolError, ServerError, protocol_error
 from infra.clickhouse.protocol import (
@@ -109,13 +109,15 @@ class Channel:
         """The name in front of a block: an external table's, or empty."""
         return self.reader.text() if self.revision >= REVISION_TEMPORARY_TABLES else ""
 
-    def read_block(self, copy: Copy) -> BlockShape:
+    def read_block(self, copy: Copy, frame_limit: int = FRAME_LIMIT) -> BlockShape:
         """Read one block, hand its bytes in the engine's form to `copy`, and say what it holds.
 
+        Args:
+            frame_limit: Bytes of a compressed frame, which is unpacked in memory.
         Raises:
             ProtocolError: It cannot be read, and where the next packet starts is not known.
         """
-        reader = WireReader(FrameSource(self.reader)) if self.compressed else self.reader
+        reader = WireReader(FrameSource(self.reader, frame_limit)) if self.compressed else self.reader
         try:
             if self.revision >= REVISION_BLOCK_INFO:
                 _skip_block_info(reader)

@@ -33,18 +33,19 @@ _LOW = (1 << 64) - 1
 class FrameSource:
     """The content of the frames that follow on the wire; a frame is read when its bytes are asked for."""
 
-    def __init__(self, reader: WireReader) -> None:
+    def __init__(self, reader: WireReader, limit: int = FRAME_LIMIT) -> None:
         self._reader = reader
+        self._limit = limit
 
     def next_chunk(self) -> tuple[bytes, int]:
         """The content of the next frame that has any."""
         while True:
-            content = read_frame(self._reader)
+            content = read_frame(self._reader, self._limit)
             if content:
                 return content, len(content)
 
 
-def read_frame(reader: WireReader) -> bytes:
+def read_frame(reader: WireReader, limit: int = FRAME_LIMIT) -> bytes:
     """Read one frame and unpack it.
 
     Raises:
@@ -53,7 +54,7 @@ def read_frame(reader: WireReader) -> bytes:
     checksum = reader.take(_CHECKSUM.size)
     header = reader.take(_HEADER.size)
     method, size, raw_size = _HEADER.unpack(header)
-    if not _HEADER.size <= size <= FRAME_LIMIT or raw_size > FRAME_LIMIT:
+    if not _HEADER.size <= size <= limit or raw_size > limit:
         raise protocol_error(Code.CANNOT_DECOMPRESS, f"A compressed frame claims {size} bytes for {raw_size}")
     body = reader.take(size - _HEADER.size)
     if checksum != _checksum(header + body):

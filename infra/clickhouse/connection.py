@@ -23,7 +23,7 @@ from infra.clickhouse.answer import answer_other, answer_select
 from infra.clickhouse.channel import Channel
 from infra.clickhouse.engine import Engine, EngineSession, Judgement, StatementClass
 from infra.clickhouse.errors import Code, ProtocolError, ServerError, protocol_error, server_error
-from infra.clickhouse.external import external_tables, tables_in_session
+from infra.clickhouse.external import ExternalTable, external_tables, no_external_tables, tables_in_session
 from infra.clickhouse.insert import answer_insert
 from infra.clickhouse.protocol import ClientPacket, encode_hello, read_hello
 from infra.clickhouse.query import Query, Running, read_query
@@ -128,13 +128,11 @@ class Connection:
         query = read_query(self._channel)
         self._channel.compressed = query.compressed
         running = new_running()
-        with external_tables(self._channel, self._service.folder) as tables:
+        with self._tables() as tables:
             try:
                 if self._is_analyst:
                     check_settings(query.settings)
                 settings.apply(query.settings)
-                if self._is_analyst and tables:
-                    raise server_error(Code.READONLY, "External tables are not for the user analyst")
                 with tables_in_session(session, tables, running):
                     self._run(session, settings, query, running)
             except ProtocolError:
@@ -144,6 +142,15 @@ class Connection:
                     self._channel.send_end()
                 else:
                     self._channel.send_error(ServerError(error.code, running.unmarked(error.message)))
+
+    @contextmanager
+    def _tables(self) -> Iterator[list[ExternalTable]]:
+        if self._is_analyst:
+            no_external_tables(self._channel)
+            yield []
+            return
+        with external_tables(self._channel, self._service.folder) as tables:
+            yield tables
 
     def _run(self, session: EngineSession, settings: SessionSettings, query: Query, running: Running) -> None:
         sql = without_format(query.sql)

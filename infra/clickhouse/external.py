@@ -15,6 +15,9 @@ from infra.clickhouse.query import Running
 from infra.clickhouse.spool import Spool
 from infra.clickhouse.statements import Insert, quote_name
 
+_NOT_FOR_ANALYSTS = "External tables are not for the user analyst"
+_EMPTY_FRAME_LIMIT = 1 << 10
+
 
 @dataclass(frozen=True, slots=True)
 class ExternalTable:
@@ -51,6 +54,25 @@ def external_tables(channel: Channel, folder: Path) -> Iterator[list[ExternalTab
                 Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Expected the data behind a query, got packet {packet}"
             )
         yield list(tables.values())
+
+
+def no_external_tables(channel: Channel) -> None:
+    """Read the empty packet behind a query to which no tables belong.
+
+    Raises:
+        ProtocolError: Some come along. They are not read to their end, since their rows would have to be kept for it.
+    """
+    packet = channel.reader.varint()
+    if packet == ClientPacket.DATA and channel.reader.byte() == 0:
+        channel.read_block(_refuse_columns, _EMPTY_FRAME_LIMIT)
+        return
+    raise protocol_error(Code.READONLY, _NOT_FOR_ANALYSTS)
+
+
+def _refuse_columns(piece: memoryview) -> None:
+    # The numbers of columns and rows are all that an empty block has.
+    if any(piece):
+        raise protocol_error(Code.READONLY, _NOT_FOR_ANALYSTS)
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
 from infra.clickhouse.analyst import SETTINGS
+from infra.clickhouse.protocol import ClientPacket
 from infra.clickhouse.users import analyst_url
+from infra.clickhouse.writer import text, varint
 from infra.endpoints import read_record
 from infra.settings import Settings
-from tests.integration.clickhouse_lines import RawLine
+from tests.integration.clickhouse_lines import RawLine, connect, data_head
 
 DENIED = {164, 497}
 SECRET = "what an analyst must not see"
@@ -280,6 +282,25 @@ def test_rows_sent_along_are_refused(client: Any) -> None:
     with pytest.raises(ServerException) as caught:
         client.execute("SELECT * FROM mine", external_tables=tables)
     assert caught.value.code in DENIED
+
+
+NAMELESS = data_head() + varint(1) + varint(1 << 30) + text("a") + text("UInt8")
+
+
+@pytest.mark.parametrize("head", [data_head("mine"), NAMELESS], ids=["named", "nameless"])
+def test_rows_that_come_along_are_not_waited_for(analyst: str, head: bytes) -> None:
+    """They would be kept on the disk until the last of them has come."""
+    with RawLine(analyst) as line:
+        line.hello()
+        line.send(varint(ClientPacket.QUERY), text(""), b"\0", text(""), varint(2), varint(0), text("SELECT 1"))
+        line.send(head, bytes(4 << 20))
+        code, message = line.read_error()
+        assert (code, "not for the user analyst" in message) == (164, True)
+
+
+def test_packed_answers(analyst: str) -> None:
+    with connect(analyst, compression="lz4") as client:
+        assert client.execute("SELECT number FROM numbers(3)") == [(0,), (1,), (2,)]
 
 
 @pytest.mark.parametrize("database", ["", "default"])
