@@ -23,20 +23,30 @@ def answer_insert(channel: Channel, session: EngineSession, insert: Insert, runn
     Args:
         folder: Where the rows are kept until all have come.
     Raises:
-        ServerError: The table is unknown, or the engine refuses the rows: none of them is in.
+        ServerError: The table is unknown, the rows have other columns than asked for, or the engine refuses them: none
+            of them is in.
         ProtocolError: Something else came than blocks.
     """
-    channel.send_header(_wanted_columns(session, insert))
+    wanted = _wanted_columns(session, insert)
+    channel.send_header(wanted)
+    names, unfit = sorted(column.name for column in wanted), None
     with Spool(folder) as spool:
         while (packet := channel.reader.varint()) == ClientPacket.DATA:
             channel.read_table_name()
-            if not spool.take(channel).columns:
+            block = spool.take(channel)
+            if not block.columns:
                 break
+            if block.rows and sorted(column.name for column in block.columns) != names:
+                unfit = unfit or block
         else:
             if packet != ClientPacket.CANCEL:
                 raise protocol_error(Code.UNEXPECTED_PACKET_FROM_CLIENT, f"Packet {packet} among the rows of an INSERT")
             channel.send_end()
             return
+        if unfit:
+            # The engine would pass over what the table has not, and fill in what the rows have not.
+            given = ", ".join(column.name for column in unfit.columns)
+            raise server_error(Code.NO_SUCH_COLUMN_IN_TABLE, f"The rows have columns {given}, not {', '.join(names)}")
         if spool.rows:
             progress = ProgressReport(channel)
             # A client from before written rows were counted takes any progress of an INSERT for a fault.

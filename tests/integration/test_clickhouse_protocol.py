@@ -406,6 +406,26 @@ def test_rows_of_another_type_than_asked_for_are_converted_or_refused(url: str, 
     assert client.execute("SELECT a FROM typed") == [(7,)]
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [["x", "y"], ["a"], ["a", "b", "c"], ["A", "b"], ["a", "a"]],
+    ids=["others", "one missing", "one more", "other case", "one twice"],
+)
+def test_rows_of_other_columns_than_asked_for_are_refused(url: str, client: Client, columns: list[str]) -> None:
+    """What has no column in the table, and the reverse, must not be acknowledged as if it were in."""
+    client.execute("CREATE OR REPLACE TABLE named (a UInt8, b UInt8) ENGINE = MergeTree ORDER BY a")
+    good = varint(2) + varint(1) + text("b") + text("UInt8") + b"\2" + text("a") + text("UInt8") + b"\1"
+    block = varint(len(columns)) + varint(1) + b"".join(text(name) + text("UInt8") + b"\7" for name in columns)
+    for blocks, rows in (((good, block), []), ((good,), [(1, 2)])):
+        with RawLine(url) as line:
+            line.hello()
+            line.query("INSERT INTO named VALUES")
+            line.send(*(data_head() + each for each in blocks), data_head(), b"\0\0")
+            end = ServerPacket.END_OF_STREAM if rows else ServerPacket.EXCEPTION
+            assert list(line.answer())[-1] == end
+        assert client.execute("SELECT a, b FROM named") == rows
+
+
 def test_noise_never_takes_the_server_down(url: str, client: Client) -> None:
     noise = random.Random(7)
     for n in range(200):
