@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Final
 
+import psutil
+
 from infra.clickhouse.errors import Code, ServerError, server_error
 from infra.clickhouse.query import Setting
 from infra.clickhouse.statements import Token, first_word, tokens, unquote_name
@@ -47,6 +49,10 @@ SETTINGS: Final = re.compile(
 """Settings that limit a query or say how its answer looks: none holds SQL, a file's name or an address, and none lifts
 what keeps the engine's parser from running out of stack."""
 
+MEMORY_BYTES: Final = psutil.virtual_memory().total // 4
+"""What a query of an analyst may take at most."""
+_MEMORY: Final = "max_memory_usage"
+
 _BELOW_THE_STATEMENT: Final = " Identifier "
 """How the engine writes the name of a statement's format: right below the statement's own node."""
 
@@ -71,6 +77,13 @@ def check_settings(settings: Mapping[str, Setting]) -> None:
     for name in settings:
         if not SETTINGS.fullmatch(name):
             raise server_error(Code.READONLY, f"Cannot modify '{name}' setting in readonly mode")
+
+
+def bounded(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """An analyst's settings, with the memory of a query limited to `MEMORY_BYTES`: the sink shares the engine's."""
+    asked = settings.get(_MEMORY)
+    is_less = asked is not None and asked.value.isdecimal() and 0 < int(asked.value) <= MEMORY_BYTES
+    return dict(settings) if is_less else {**settings, _MEMORY: Setting(str(MEMORY_BYTES), True)}
 
 
 def check_no_settings_within(written: str, tree: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from infra.clickhouse.analyst import (
     ANALYST_USER,
+    bounded,
     check_analyst,
     check_database,
     check_no_settings_within,
@@ -132,7 +133,7 @@ class Connection:
             try:
                 if self._is_analyst:
                     check_settings(query.settings)
-                settings.apply(query.settings)
+                settings.apply(bounded(query.settings) if self._is_analyst else query.settings)
                 with tables_in_session(session, tables, running):
                     self._run(session, settings, query, running)
             except ProtocolError:

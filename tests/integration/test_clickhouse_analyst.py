@@ -9,7 +9,7 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from infra.clickhouse.analyst import SETTINGS
+from infra.clickhouse.analyst import MEMORY_BYTES, SETTINGS
 from infra.clickhouse.protocol import ClientPacket
 from infra.clickhouse.users import analyst_url
 from infra.clickhouse.writer import text, varint
@@ -338,3 +338,18 @@ def answers(url: str) -> bool:
             return bool(client.execute("SELECT 1"))
     except ServerException:
         return False
+
+
+@pytest.mark.parametrize("asked", ["0", "auto", str(MEMORY_BYTES * 2), None])
+def test_a_query_takes_no_more_memory_than_an_analyst_may(client: Any, asked: str | None) -> None:
+    settings = {} if asked is None else {"max_memory_usage": asked}
+    found = client.execute("SELECT getSetting('max_memory_usage')", settings=settings)
+    assert found == [(MEMORY_BYTES,)]
+
+
+def test_a_query_may_take_less_memory(client: Any) -> None:
+    with pytest.raises(ServerException, match="memory limit") as caught:
+        client.execute(
+            "SELECT length(groupArray(number)) FROM numbers(10000000)", settings={"max_memory_usage": 1 << 20}
+        )
+    assert caught.value.code == 241
