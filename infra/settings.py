@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -12,6 +12,10 @@ _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 _DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PASSWORD_LENGTH = 12
 _CLUSTER = re.compile(r"[A-Za-z0-9_.-]+")
+
+KEPT_DAYS_MAX: Final = 18_250
+"""50 years. The database counts the end of a row's time in 32 bits of seconds, to 2106: an end behind that would come
+out as one long past, and what was to be kept for longest would be removed at once."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -50,10 +54,10 @@ class Settings(BaseSettings):
     tls_certificate: Annotated[str, Field(description="PEM file of its certificate")] = ""
     tls_key: Annotated[str, Field(description="PEM file of its key")] = ""
     raw_days: Annotated[
-        int, Field(ge=0, le=36_500, description="Keep the bytes of meters' answers so long; 0 copies none")
+        int, Field(ge=0, le=KEPT_DAYS_MAX, description="Keep the bytes of meters' answers so long; 0 copies none")
     ] = 0
     event_days: Annotated[
-        int, Field(ge=0, le=36_500, description="Keep commands, notices, alarms, refusals so long; 0 for good")
+        int, Field(ge=0, le=KEPT_DAYS_MAX, description="Keep commands, notices, alarms, refusals so long; 0 for good")
     ] = 0
     partitions: Annotated[int, Field(ge=1, le=1024, description="Of each topic keyed by site")] = 12
     replication: Annotated[int, Field(ge=1, le=9, description="Copies of each topic's records")] = 1

@@ -7,6 +7,7 @@ import numpy as np
 from clickhouse_driver import Client
 
 from infra.clickhouse.retention import EVENTS, RAW, set_retention
+from infra.settings import KEPT_DAYS_MAX
 from sinks.clickhouse.blocks import Block, Blocks, Span, insert_token
 from sinks.clickhouse.tables import TableRows
 from sinks.clickhouse.writer import ClickHouseStore
@@ -75,3 +76,14 @@ def test_old_events_go_and_the_rest_stays(clickhouse: str) -> None:
         assert left() == expected(1, 2)
         assert set_retention(client, EVENTS, 0) == list(EVENTS)
         assert set_retention(client, EVENTS, 0) == []
+
+
+def test_the_longest_time_removes_nothing_of_today(clickhouse: str) -> None:
+    with own_database(clickhouse, "longest") as url, Client.from_url(url) as client:
+        tables = {**EVENTS, **RAW}
+        for table, time in tables.items():
+            client.execute(f"INSERT INTO {table} (site, {time}) VALUES", [("S1", datetime.now(UTC))])
+        assert set_retention(client, tables, KEPT_DAYS_MAX) == list(tables)
+        for table in tables:
+            client.execute(f"OPTIMIZE TABLE {table} FINAL")
+            assert client.execute(f"SELECT count() FROM {table}") == [(1,)], table

@@ -57,6 +57,8 @@ def test_they_cannot_be_changed() -> None:
         pytest.param("SLUICE_DATABASE", "a-b", "'a-b' is not a database's name", id="database"),
         pytest.param("SLUICE_PARTITIONS", "0", "greater than or equal to 1", id="no-partitions"),
         pytest.param("SLUICE_SPEED", "0", "greater than or equal to 1", id="time-stands-still"),
+        pytest.param("SLUICE_EVENT_DAYS", "36500", "less than or equal to 18250", id="events-beyond-the-calendar"),
+        pytest.param("SLUICE_RAW_DAYS", "36500", "less than or equal to 18250", id="frames-beyond-the-calendar"),
         pytest.param("SLUICE_WORKERS", "many", "valid integer", id="no-number"),
         pytest.param("SLUICE_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'", id="log-level"),
     ],
