@@ -163,6 +163,43 @@ def test_rows_that_are_removed_are_removed_from_the_sums(client: Any) -> None:
     check(client)
 
 
+@pytest.mark.parametrize("view", [*VIEWS, "movements", "accepted_readings", "meter_validity", "account_validity"])
+def test_joins_with_nulls_change_no_view(kept: Any, view: str) -> None:
+    """Whoever only reads may ask for them, and some tools always do."""
+    sql = f"SELECT * FROM {view} ORDER BY ALL"
+    assert kept.execute(sql, settings={"join_use_nulls": 1}) == kept.execute(sql)
+
+
+def test_a_day_closes_with_its_last_batch_whatever_was_cut_in_parts(
+    clickhouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recharged(order_id: str) -> dict[str, str]:
+        return {
+            "at": "2026-03-01T01:00:00Z",
+            "order": "recharge",
+            "account": "A1",
+            "order_id": order_id,
+            "amount": "10",
+        }
+
+    history = History()
+    opened = {"at": "2026-03-01T01:00:00Z", "order": "open_account", "account": "A1"}
+    with monkeypatch.context() as patch:
+        patch.setattr("streams.postings.FEW_ITEMS", 0)
+        patch.setattr("streams.postings.LIST_BYTES", 1)
+        history.take(0, [opened, recharged("R1"), recharged("R2")])
+    history.take(0, [recharged("R3")])
+    assert [each.postings.parts for each in history.posted] == [2, 2, 1]
+    with own_database(clickhouse, "parts") as url, Client.from_url(url) as client:
+        history.write(url)
+        for nulls in (0, 1):
+            day = client.execute(
+                "SELECT opening_nano, recharged_nano, closing_nano FROM account_day",
+                settings={"join_use_nulls": nulls},
+            )
+            assert day == [(0, 30 * 10**9, 30 * 10**9)]
+
+
 def test_rows_from_before_the_sums_have_them_too(clickhouse: str, history: History, tmp_path: Path) -> None:
     """A database of the release before is brought up to date with its rows."""
     for file in sorted(MIGRATIONS.glob("*.sql"))[:13]:
