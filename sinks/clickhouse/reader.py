@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 
 from sinks.clickhouse.blocks import Span
 from sinks.clickhouse.sink import Gathered, Record
@@ -106,7 +106,7 @@ class PostingsReader:
             _assign(consumer, firsts)
             records: list[Record] = []
             deadline = time.monotonic() + SILENCE_S
-            while any(consumer.position(place) < ends_by_partition[place.partition] for place in firsts):
+            while any(_position(consumer, place) < ends_by_partition[place.partition] for place in firsts):
                 if time.monotonic() > deadline:
                     raise AwayError(f"Kafka did not give the postings of {len(spans)} spans in {SILENCE_S:.0f} s")
                 polled = _poll(consumer, IDLE_S)
@@ -128,7 +128,7 @@ class PostingsReader:
         for place, begun in self._begun.items():
             end = first_behind.get(place.partition)
             if end is None:
-                end = self._consumer.position(place)
+                end = _position(self._consumer, place)
             if end > begun:
                 spans.append(Span(place.partition, begun, end))
                 self._begun[place] = end
@@ -190,19 +190,26 @@ def _assign(consumer: Any, positions: Mapping[Any, int]) -> None:
 
 
 def _poll(consumer: Any, wait_s: float) -> Iterator[Record]:
-    try:
+    with _away():
         polled = consumer.poll(timeout_ms=max(1, round(wait_s * 1000)), max_records=POLL_RECORDS)
-    except OffsetOutOfRangeError as error:
-        raise GapError(f"postings are gone, unread: {error}") from error
     for records in polled.values():
         for record in records:
             yield Record(record.partition, record.offset, record.value)
+
+
+def _position(consumer: Any, place: Any) -> int:
+    with _away():
+        return int(consumer.position(place))
 
 
 @contextmanager
 def _away() -> Iterator[None]:
     try:
         yield
+    except OffsetOutOfRangeError as error:
+        raise GapError(f"postings are gone, unread: {error}") from error
+    except LogTruncationError as error:
+        raise GapError(f"Kafka has lost postings that it had acknowledged: {error}") from error
     except KafkaError as error:
         raise AwayError(f"Kafka: {type(error).__name__}: {error}") from error
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError, UnknownError
 
 from sinks.clickhouse import reader as module
 from sinks.clickhouse.blocks import Span
 from sinks.clickhouse.reader import PostingsReader
 from sinks.clickhouse.sink import Record
-from sinks.errors import AwayError, GapError
+from sinks.errors import AwayError, GapError, SinkError
 
 PARTITIONS = 2
 
@@ -213,6 +214,37 @@ def gather_all_from(reader: PostingsReader, expected: Span) -> list[Record]:
             assert (span.partition, span.first) == (expected.partition, first)
             first = span.next
     return records
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UnknownError("of the broker"), AwayError("Kafka: UnknownError")),
+        (OffsetOutOfRangeError(7), GapError("postings are gone, unread")),
+        (LogTruncationError({}), GapError("Kafka has lost postings")),
+    ],
+    ids=["may-pass", "deleted", "lost"],
+)
+@pytest.mark.parametrize("asked", ["poll", "position"])
+def test_what_kafka_answers_with_while_it_is_read(
+    kafka: str,
+    topic: str,
+    opened: list[PostingsReader],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    error: KafkaError,
+    told: SinkError,
+) -> None:
+    reader = PostingsReader(kafka, topic, block_bytes=1000, linger_s=0.05)
+    opened.append(reader)
+    reader.seek({})
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(reader._consumer, asked, fail)
+    with pytest.raises(type(told), match=str(told)):
+        reader.gather()
 
 
 def test_no_broker_is_away() -> None:
