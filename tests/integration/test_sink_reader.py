@@ -3,6 +3,7 @@
 import random
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
@@ -12,7 +13,7 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError, 
 from sinks.clickhouse import reader as module
 from sinks.clickhouse.blocks import Span
 from sinks.clickhouse.reader import PostingsReader
-from sinks.clickhouse.sink import Record
+from sinks.clickhouse.sink import Record, posted
 from sinks.errors import AwayError, GapError, SinkError
 
 PARTITIONS = 2
@@ -214,6 +215,18 @@ def gather_all_from(reader: PostingsReader, expected: Span) -> list[Record]:
             assert (span.partition, span.first) == (expected.partition, first)
             first = span.next
     return records
+
+
+def test_a_record_without_a_value_is_one_of_no_bytes(kafka: str, topic: str, opened: list[PostingsReader]) -> None:
+    """What is wrong with it is for whoever reads its bytes to say, with its place."""
+    with closing(KafkaProducer(bootstrap_servers=kafka)) as producer:
+        producer.send(topic, key=b"S1", partition=0).get(timeout=20)
+    reader = PostingsReader(kafka, topic, block_bytes=1000, linger_s=0.05)
+    opened.append(reader)
+    reader.seek({})
+    assert gather_all(reader, {0: 1})[0] == reader.read([Span(0, 0, 1)]) == [Record(0, 0, b"")]
+    with pytest.raises(SinkError, match="partition 0, offset 0: byte 0: cut"):
+        posted(Record(0, 0, b""))
 
 
 @pytest.mark.parametrize(
