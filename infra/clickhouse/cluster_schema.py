@@ -199,10 +199,19 @@ def _is_away(error: Error) -> bool:
 
 
 def _distribute(client: Any, cluster: str, database: str) -> None:
-    """Make the Distributed tables that are missing or have other columns than the shard's tables."""
+    """Make the Distributed tables that are missing or have other columns than the shard's tables.
+
+    Raises:
+        ClusterError: There are tables of these names that hold rows themselves.
+    """
     made = dict(client.execute(_COLUMNS, {"database": database}))
     engines = dict(client.execute(_DISTRIBUTED, {"database": database}))
-    for table, columns in client.execute(_COLUMNS, {"database": shard_database(database)}):
+    wanted = client.execute(_COLUMNS, {"database": shard_database(database)})
+    if own := [table for table, _ in wanted if table != MIGRATIONS_TABLE and table in made and table not in engines]:
+        raise ClusterError(
+            f"the database {database} holds rows of a single server ({', '.join(own)}): name another for the cluster"
+        )
+    for table, columns in wanted:
         has_site = any(column == "site" for column, _ in columns)
         engine = _distributed_engine(table, has_site=has_site, cluster=cluster, database=database)
         if table != MIGRATIONS_TABLE and (made.get(table) != columns or not engines[table].startswith(engine)):

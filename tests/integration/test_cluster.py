@@ -16,7 +16,7 @@ from analytics.reports.events import commands
 from analytics.reports.usage import usage
 from infra.clickhouse.cluster import ClusterError, read_cluster
 from infra.clickhouse.cluster_schema import level_schema, migrate_cluster
-from infra.clickhouse.migrate import apply_migrations, read_migrations
+from infra.clickhouse.migrate import apply_migrations, migrate, read_migrations
 from tests.integration.clickhouse_cluster import NAME, TwoShards, two_shards
 from tests.integration.clickhouse_places import own_database
 from tests.ledger_history import History, lines_of
@@ -140,6 +140,22 @@ def test_reports_tell_the_same(both: tuple[Any, Any], report: Callable[[Question
 def test_what_is_no_cluster_is_told(shards: TwoShards) -> None:
     with pytest.raises(ClusterError, match="knows no cluster three"):
         migrate_cluster(shards.url(), "three")
+
+
+def test_a_database_of_a_single_server_is_not_taken_over(shards: TwoShards) -> None:
+    """Its tables hold the rows that a Distributed table of the same name would take the place of."""
+    migrate(shards.url(0, "lone"))
+    with Client.from_url(shards.url(0, "lone")) as lone:
+        lone.execute("INSERT INTO entries (site, account, amount_nano) VALUES", [("S1", "A1", 7)])
+        try:
+            with pytest.raises(ClusterError, match=r"database lone holds rows of a single server .*entries"):
+                migrate_cluster(shards.url(0, "lone"), NAME)
+            assert lone.execute("SELECT amount_nano FROM entries") == [(7,)]
+        finally:
+            for index in range(2):
+                with Client.from_url(shards.url(index)) as client:
+                    client.execute("DROP DATABASE IF EXISTS lone")
+                    client.execute("DROP DATABASE IF EXISTS lone_shard")
 
 
 def test_a_server_in_the_place_of_one_that_is_gone_gets_the_schema_of_its_fellow(shards: TwoShards) -> None:
