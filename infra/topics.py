@@ -64,7 +64,8 @@ class Topic:
 
 
 def _days(days: int) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
+    # By time alone: a limit by size, which a broker may have for all topics, would delete what is not read yet.
+    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS), "retention.bytes": _FOR_EVER}
 
 
 _TABLE = (

@@ -23,6 +23,12 @@ def test_what_must_not_be_forgotten_is_not() -> None:
     assert (orders["retention.ms"], orders["retention.bytes"]) == ("-1", "-1")
 
 
+def test_no_topic_forgets_by_size_what_nobody_has_read() -> None:
+    """Whatever limit the broker has for all others."""
+    kept = {name: topic.configs.get("retention.bytes") for name, topic in TOPICS.items() if name != LEDGER_STATE}
+    assert set(kept.values()) == {"-1"}
+
+
 def test_all_take_large_records_and_are_stamped_by_the_broker() -> None:
     for topic in TOPICS.values():
         assert topic.configs["max.message.bytes"] == str(MAX_RECORD_BYTES)
