@@ -1,6 +1,7 @@
 """One child process: started, heard until it is ready, and ended."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -75,12 +76,19 @@ class Child:
             return file.read().decode(errors="replace").strip()
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._log.open("ab") as log:
-            async for line in self._process.stdout:
+        with self._log.open("ab", buffering=0) as log:
+            while line := await self._line():
                 if self._ready.done() or not self._take_ready(line):
-                    log.write(line)
-                    log.flush()
+                    # Where the disk is full the line is lost; who does not read on would never hear of the end.
+                    with contextlib.suppress(OSError):
+                        log.write(line)
+
+    async def _line(self) -> bytes:
+        """Its next line, but for those that are too long to hold; empty at the end."""
+        assert self._process.stdout is not None
+        while True:
+            with contextlib.suppress(ValueError):
+                return await self._process.stdout.readline()
 
     def _take_ready(self, line: bytes) -> bool:
         try:

@@ -83,7 +83,15 @@ class Keeper:
         failures = 0
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
-            self._child = child = await Child.start(self.member, self._settings, self._command(self.member))
+            try:
+                self._child = child = await Child.start(self.member, self._settings, self._command(self.member))
+            except OSError as error:
+                # A full table of processes, or a program that is being installed anew, passes.
+                failures += 1
+                if failures >= START_TRIES and not self._ready.done():
+                    raise SupervisorError(f"{self.member.name} does not start: {error}") from error
+                await self._pause(str(error), failures)
+                continue
             self._say(What.STARTING)
             if self._stopping.is_set():
                 child.send(signal.SIGTERM)
@@ -118,15 +126,19 @@ class Keeper:
             self._say(What.STOPPED, describe_status(status))
             raise SupervisorError(f"{self.member.name} does not start ({describe_status(status)}):\n{child.tail()}")
         else:
-            pause_s = min(BACK_OFF_S[0] * 2 ** (failures - 1), BACK_OFF_S[1])
-            self._say(What.ENDED, f"{describe_status(status)}, starts again in {pause_s:g} s")
-            self._child = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._stopping.wait()
+            await self._pause(describe_status(status), failures)
             return False
         self._child = None
         return True
+
+    async def _pause(self, why: str, failures: int) -> None:
+        """Tell why there is no process, and wait before there is another; not if none shall follow."""
+        pause_s = min(BACK_OFF_S[0] * 2 ** (failures - 1), BACK_OFF_S[1])
+        self._say(What.ENDED, f"{why}, starts again in {pause_s:g} s")
+        self._child = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stopping.wait()
 
     def _say(self, what: What, detail: str = "", ports: dict[str, int] | None = None) -> None:
         pid = None if self._child is None else self._child.pid

@@ -1,7 +1,8 @@
 """A stand-in for a part: notes when it starts and ends, and does what a file named after it says.
 
 Run as `python supervised.py NAME FOLDER PARENT`. In FOLDER, `NAME.fails` makes it end before it is ready, with 3;
-`NAME.deaf` makes it ignore SIGTERM; `NAME.passes` makes it end right after it was ready.
+`NAME.deaf` makes it ignore SIGTERM; `NAME.passes` makes it end right after it was ready; `NAME.chatters` has it say a
+line of 3 MB before.
 """
 
 import json
@@ -25,6 +26,8 @@ def main(name: str, folder: Path, parent: int) -> int:
     signals = {signal.SIGTERM, signal.SIGINT}
     # Blocked before it is ready, so that none can come in between.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals | {signal.SIGUSR1})
+    if (folder / f"{name}.chatters").exists():
+        sys.stdout.write("x" * (3 << 20) + "\n")
     sys.stdout.write("not the ready line\n" + json.dumps({"ready": name, "port": 7}) + "\nlater\n")
     sys.stdout.flush()
     if (folder / f"{name}.passes").exists():

@@ -112,6 +112,50 @@ def test_a_part_that_is_killed_comes_back(supervisor: Supervisor, events: "queue
         assert supervisor.restarts() == {"ledger-1": 1, "kafka": 1}
 
 
+def test_a_part_that_cannot_be_started_for_a_while_comes_back(
+    own: Settings, events: "queue.SimpleQueue[Event]"
+) -> None:
+    """As while its program is installed anew."""
+    usual, missing = stand_ins(own.data_dir), [f"{own.data_dir}/no-program"]
+    absent: list[str] = []
+
+    def command(member: Member) -> list[str]:
+        return missing if member.name in absent and absent.pop() else usual(member)
+
+    with Supervisor(own, on_event=events.put, command=command) as supervisor:
+        supervisor.start()
+        absent += ["sink", "sink"]
+        before = supervisor.send_signal("sink", signal.SIGKILL)
+        assert "killed by SIGKILL" in await_event(events, "sink", What.ENDED).detail
+        for _ in range(2):
+            assert "No such file" in await_event(events, "sink", What.ENDED).detail
+        assert await_event(events, "sink", What.READY).pid not in (None, before)
+
+
+def test_a_part_that_can_never_be_started_is_told(own: Settings) -> None:
+    with (
+        Supervisor(own, command=lambda _: [f"{own.data_dir}/no-program"]) as supervisor,
+        pytest.raises(SupervisorError, match=r"does not start: .*No such file"),
+    ):
+        supervisor.start()
+
+
+@pytest.mark.parametrize("trouble", ["a-full-disk", "a-long-line"])
+def test_a_part_whose_words_cannot_be_kept_is_kept(
+    own: Settings, supervisor: Supervisor, events: "queue.SimpleQueue[Event]", trouble: str
+) -> None:
+    if trouble == "a-full-disk":
+        own.log_dir.mkdir(parents=True)
+        (own.log_dir / "sink.log").symlink_to("/dev/full")
+    else:
+        (own.data_dir / "sink.chatters").touch()
+    with supervisor:
+        supervisor.start()
+        before = supervisor.send_signal("sink", signal.SIGKILL)
+        await_event(events, "sink", What.ENDED)
+        assert await_event(events, "sink", What.READY).pid not in (None, before)
+
+
 def test_a_part_that_is_stopped_stays_away_alone(own: Settings, supervisor: Supervisor) -> None:
     with supervisor:
         supervisor.start()
