@@ -184,7 +184,9 @@ def _bring_up_to_date(url: str, settings: Settings) -> None:
 def _retain(url: str, settings: Settings) -> None:
     with Client.from_url(url) as client:
         set_retention(client, EVENTS, settings.event_days)
-        set_retention(client, RAW, settings.raw_days)
+        if settings.raw_days:
+            # Else none are copied any more, and those that are there go as they were to.
+            set_retention(client, RAW, settings.raw_days)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ import numpy as np
 from clickhouse_driver import Client
 
 from infra.clickhouse.retention import EVENTS, RAW, set_retention
-from infra.settings import KEPT_DAYS_MAX
+from infra.clickhouse.server import _retain
+from infra.settings import KEPT_DAYS_MAX, Settings
 from sinks.clickhouse.blocks import Block, Blocks, Span, insert_token
 from sinks.clickhouse.tables import TableRows
 from sinks.clickhouse.writer import ClickHouseStore
@@ -87,3 +88,16 @@ def test_the_longest_time_removes_nothing_of_today(clickhouse: str) -> None:
         for table in tables:
             client.execute(f"OPTIMIZE TABLE {table} FINAL")
             assert client.execute(f"SELECT count() FROM {table}") == [(1,)], table
+
+
+def test_raw_frames_of_before_still_go_when_no_more_are_copied(clickhouse: str) -> None:
+    with own_database(clickhouse, "stopped") as url, Client.from_url(url) as client:
+        now = datetime.now(UTC)
+        _retain(url, Settings(raw_days=30, event_days=30))
+        _retain(url, Settings(raw_days=0, event_days=0))
+        for table, time in {"frames_raw": "collected_at", "alarms": "at"}.items():
+            rows = [(f"S{days}", now - timedelta(days=days)) for days in (0, 40)]
+            client.execute(f"INSERT INTO {table} (site, {time}) VALUES", rows)
+            client.execute(f"OPTIMIZE TABLE {table} FINAL")
+        assert client.execute("SELECT site FROM frames_raw") == [("S0",)]
+        assert client.execute("SELECT site FROM alarms ORDER BY site") == [("S0",), ("S40",)]
