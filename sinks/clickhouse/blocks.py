@@ -104,9 +104,14 @@ class Store(Protocol):
     def finished(self) -> tuple[int, Mapping[int, int]]:
         """The last finished block's number, 0 before the first, and the positions."""
 
-    def rows_to(self, positions: Mapping[int, int]) -> Mapping[int, int]:
+    def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> Mapping[int, int]:
         """Partition -> offset behind the last posting of which there are rows, of the partitions whose position lies
-        before it."""
+        before it.
+
+        Args:
+            in_order: The sink's records tell what was claimed last, so that rows beyond the positions are an unfinished
+                block's, unless the journal, which is written last, is beyond them too.
+        """
 
     def finish(self, block: Block, *, token: str) -> None:
         """Move the positions forward to the ends of the block's spans, and its number to finished."""
@@ -152,7 +157,9 @@ class Blocks:
         if any(block.number != finished + 1 for block in ahead):
             raise SinkError(f"blocks after {finished + 1} are claimed, but only {finished} are finished")
         self._looked_at = self._clock()
-        return Progress(finished, positions, ahead[0] if ahead else None, self._store.rows_to(positions))
+        in_order = any(claim.block.number >= finished for claim in claims)
+        rows_to = self._store.rows_to(positions, in_order=in_order)
+        return Progress(finished, positions, ahead[0] if ahead else None, rows_to)
 
     def claim(self, block: Block) -> None:
         """Make the block's number mean its spans.

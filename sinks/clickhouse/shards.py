@@ -71,11 +71,11 @@ class ShardedStore:
         """See `Store.finished`."""
         return self._shards[0].finished()
 
-    def rows_to(self, positions: Mapping[int, int]) -> dict[int, int]:
+    def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         """See `Store.rows_to`."""
         ends: dict[int, int] = {}
         for shard in self._shards:
-            for partition, end in shard.rows_to(positions).items():
+            for partition, end in shard.rows_to(positions, in_order=in_order).items():
                 ends[partition] = max(end, ends.get(partition, 0))
         return ends
 

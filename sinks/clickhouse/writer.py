@@ -128,13 +128,13 @@ class ClickHouseStore:
             )
             return number, positions(self._client, self._sink)
 
-    def rows_to(self, positions: Mapping[int, int]) -> dict[int, int]:
+    def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         """See `Store.rows_to`."""
         last = "SELECT partition, max(posting_offset) + 1 FROM {} GROUP BY partition"
         with away():
-            # The journal is written last and is small; only where it is ahead are the other tables looked at.
+            # The journal is small: without need the other tables are not looked at.
             journal = self._client.execute(last.format("postings"))
-            if all(end <= positions.get(partition, 0) for partition, end in journal):
+            if in_order and all(end <= positions.get(partition, 0) for partition, end in journal):
                 return {}
             rows = self._client.execute(" UNION ALL ".join(last.format(table) for table in TIME_COLUMNS))
         ends: dict[int, int] = {}

@@ -183,6 +183,33 @@ def test_a_claim_that_came_late_is_noticed(store: ClickHouseStore) -> None:
         blocks.claim(Block(1, (Span(0, 0, 2),)))
 
 
+@pytest.mark.parametrize("finished", [0, 1])
+@pytest.mark.parametrize("records_gone", [True, False])
+def test_half_a_block_whose_claim_was_cleared_is_looked_for(
+    store: ClickHouseStore, client: Any, finished: int, records_gone: bool
+) -> None:
+    """A block that is cut elsewhere has other tokens: only a look tells that some of its rows are there."""
+    halves = [(0, 4), (4, 8)][1 - finished :]
+    everything, registry = [posted(record) for record in records(POSTINGS)], Registry()
+    table_rows(everything, registry)
+    for number, (first, end) in enumerate(halves, start=1):
+        block = Block(number, (Span(0, first, end), Span(1, first, end)))
+        rows = table_rows([each for each in everything if first <= each.offset < end], registry)
+        blocks_of(store).claim(block)
+        if number <= finished:
+            blocks_of(store).write(block, rows, begun_before=False)
+            continue
+        for each in rows:
+            if each.table != "postings":
+                store.insert(each, token=insert_token("clickhouse", block, each))
+    if records_gone:
+        client.execute("TRUNCATE TABLE sink_blocks")
+    progress = blocks_of(store).load()
+    assert (progress.unfinished is None) == records_gone
+    assert progress.may_have_rows([Span(0, 4, 6)]) == records_gone
+    assert not progress.may_have_rows([Span(0, 8, 9)])
+
+
 def test_positions_only_move_forward(store: ClickHouseStore, client: Any) -> None:
     second = Block(2, (Span(1, 8, 30),))
     store.finish(BLOCK, token="a")

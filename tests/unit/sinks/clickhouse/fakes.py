@@ -105,7 +105,7 @@ class FakeStore:
         self._ask()
         return self._database.finished, dict(self._database.positions)
 
-    def rows_to(self, positions: Mapping[int, int]) -> dict[int, int]:
+    def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         self._ask()
         ends: dict[int, int] = {}
         for rows in self._database.tables.values():
