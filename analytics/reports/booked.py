@@ -51,11 +51,13 @@ _BY_DAY: Final = _BOOKED.format(time=_DAY, bounds=f"{_DAY} >= toDate(%(month_end
 
 # A name as a number, which the driver reads faster than a text and which fits 64 bits with a sign.
 _AS_NUMBER: Final = "bitShiftRight(cityHash64({}), 1)"
+_END: Final = "."
+"""Put behind names: the driver's arrays of texts drop zero bytes at their end, and a name may have some there."""
 
 # A row is what a meter's readings of one source came to before the period or in it, or an entry (without a meter). It
 # is known by its meter, whose account the registry tells, or by its account; `owner` is the account that it names.
 _ROWS: Final = f"""
-SELECT concat(CAST(site, 'String'), '\\0', meter = '' ? account : meter), meter != '',
+SELECT concat(CAST(site, 'String'), '\\0', meter = '' ? account : meter, '{_END}'), meter != '',
     indexOf({{kinds}}, kind), asked, accepted, rollovers, finals, accurateCast(consumed, 'Int64'),
     accurateCast(amount, 'Int64'), moment, register, balance, partition, posting_offset, source = 0,
     toUInt64(bitShiftRight(input, 32)), toUInt32(bitAnd(input, 4294967295)), nth,
@@ -107,8 +109,8 @@ _LATER_PARTS_COLUMNS: Final = ("partition", "posting_offset", "begun")
 # account was never opened. Names are made plain texts, which the driver reads faster than words with a dictionary in
 # every block.
 _REGISTRY: Final = f"""
-SELECT site_name, account, meter, opened, is_new_account, is_new, kind_name, ratio, register_milli, end_milli,
-    {_AS_NUMBER.format("account")}
+SELECT site_name, concat(account, '{_END}'), concat(meter, '{_END}'), opened, is_new_account, is_new, kind_name, ratio,
+    register_milli, end_milli, {_AS_NUMBER.format("account")}
 FROM
 (
     SELECT CAST(site, 'String') AS site_name, account, 1 AS opened, min(at) >= %(first)s AS is_new_account
@@ -181,6 +183,7 @@ def booked(question: Question) -> tuple[Columns, Columns]:
 def _registry(question: Question) -> tuple[Columns, Columns]:
     """Accounts and meters by name, each meter with `account_row`, where its account is."""
     both = question.columns(_REGISTRY, _REGISTRY_COLUMNS)
+    both |= {name: np.array([ended[:-1] for ended in both[name]], object) for name in ("account", "meter")}
     for row in np.flatnonzero(both["opened"] == 0)[:1]:
         raise _unknown("account", both["site"][row], both["account"][row])
     keys = _keys(both["site"], both["account"])
@@ -196,7 +199,12 @@ def _registry(question: Question) -> tuple[Columns, Columns]:
 
 def _keys(sites: NDArray[np.object_], names: NDArray[np.object_]) -> NDArray[np.object_]:
     """A name among all sites, as `_ROWS` has it."""
-    return np.array([f"{site}\0{name}" for site, name in zip(sites, names, strict=True)], object)
+    return np.array([f"{site}\0{name}{_END}" for site, name in zip(sites, names, strict=True)], object)
+
+
+def _named(key: str) -> list[str]:
+    """Site and name of a key."""
+    return key[:-1].split("\0", 1)
 
 
 def _rows(question: Question, accounts: Columns, meters: Columns) -> Columns:
@@ -232,7 +240,7 @@ def _placed(rows: Columns, accounts: Columns, meters: Columns) -> Columns:
     rows["account_row"][~is_metered] = _places(keys[~is_metered], accounts["account_key"], "account")
     owner = rows.pop("owner")
     for row in np.flatnonzero(is_metered)[meters["owner"][rows["meter_row"][is_metered]] != owner[is_metered]][:1]:
-        site, meter = keys[row].split("\0", 1)
+        site, meter = _named(keys[row])
         raise TieError(f"site {site}, meter {meter}: a reading names another account; `sluice audit` tells more")
     return rows
 
@@ -277,7 +285,7 @@ def _places(keys: NDArray[np.object_], among: NDArray[np.object_], what: str) ->
     """Where each account or meter is."""
     found: Numbers = pd.Index(among, dtype=object).get_indexer(pd.Index(keys, dtype=object)).astype(np.int64)
     for row in np.flatnonzero(found < 0)[:1]:
-        raise _unknown(what, *keys[row].split("\0", 1))
+        raise _unknown(what, *_named(keys[row]))
     return found
 
 
