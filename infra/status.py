@@ -3,14 +3,17 @@
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from clickhouse_driver import Client
+from clickhouse_driver.errors import Error
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError
 
 from infra.endpoints import EndpointError, clickhouse_url, kafka_bootstrap, running
 from infra.parts import members
@@ -18,6 +21,8 @@ from infra.settings import Settings
 from infra.supervisor.supervisor import NAME as SUPERVISOR
 from infra.topics import LEDGER_GROUP, LEDGER_POSTINGS, METER_FRAMES, OFFICE_ORDERS, TOPICS
 from sinks.clickhouse.positions import positions
+
+T = TypeVar("T")
 
 _COMMITTED: Final = 1
 """Kafka's number for reading only what is committed."""
@@ -88,24 +93,51 @@ def processes(settings: Settings) -> tuple[Process, ...]:
 class Gauges:
     """Takes samples over connections that it keeps; to be closed.
 
-    A server that does not run is left out of the samples. One that goes away in between raises its client's error.
+    A server that does not run is left out of the samples. One that does not answer raises its client's error, or is
+    left out as well.
+
+    Args:
+        lenient: Leave out who does not answer; `away` says why.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, lenient: bool = False) -> None:
         self._settings = settings
-        self._kafka = _open_kafka(settings)
-        self._clickhouse = _open_clickhouse(settings)
+        self._lenient = lenient
+        self.away: dict[str, str] = {}
+        """By part what its client said."""
+        self._kafka = self._ask("kafka", lambda: _open_kafka(settings), None)
+        self._clickhouse = self._ask("clickhouse", lambda: _open_clickhouse(settings), None)
 
     def sample(self) -> Sample:
         """Look at everything once."""
         at = time.monotonic()
-        if self._kafka is None:
-            return Sample(at, {}, (), self._rows())
-        ends = _ends(self._kafka, self._settings.partitions)
+        ends: dict[TopicPartition, int] = {}
+        none: list[Lag] = []
+        ledger_lags = none
+        if self._kafka is not None:
+            ends = self._ask("kafka", lambda: _ends(self._kafka, self._settings.partitions), ends)
+            ledger_lags = self._ask("kafka", lambda: self._ledger_lags(ends), none)
+        if not ends:
+            return Sample(at, {}, (), self._ask("clickhouse", self._rows, None))
         totals = Counter(dict.fromkeys(TOPICS, 0))
         for partition, end in ends.items():
             totals[partition.topic] += end
-        return Sample(at, dict(totals), (*self._ledger_lags(ends), *self._sink_lags(ends)), self._rows())
+        sink_lags = self._ask("clickhouse", lambda: self._sink_lags(ends), none)
+        rows = self._ask("clickhouse", self._rows, None)
+        return Sample(at, dict(totals), (*ledger_lags, *sink_lags), rows)
+
+    def _ask(self, part: str, question: Callable[[], T], otherwise: T) -> T:
+        """What a server answers; nobody is asked again who has not answered."""
+        if part in self.away:
+            return otherwise
+        try:
+            return question()
+        except (KafkaError, Error, OSError, EOFError) as error:
+            if not self._lenient:
+                raise
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            self.away[part] = lines[0]
+            return otherwise
 
     def close(self) -> None:
         if self._kafka is not None:
@@ -172,7 +204,9 @@ def _open_kafka(settings: Settings) -> Any:
         bootstrap = kafka_bootstrap(settings)
     except EndpointError:
         return None
-    return KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="sluice-status")
+    return KafkaAdminClient(
+        bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=5000, client_id="sluice-status"
+    )
 
 
 def _open_clickhouse(settings: Settings) -> Any:

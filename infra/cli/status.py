@@ -22,24 +22,32 @@ MEASURED_S = 1.0
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables")] = False,
 ) -> None:
-    """Tell what runs, how much is in each topic, who is behind, and the rates over a second."""
+    """Tell what runs, how much is in each topic, who is behind, and the rates over a second; exit status 1 where a
+    server does not answer."""
     settings = Settings()
     configure_logs("error")
     found = processes(settings)
-    with Gauges(settings) as gauges:
+    with Gauges(settings, lenient=True) as gauges:
         before = gauges.sample()
         time.sleep(MEASURED_S)
         after = gauges.sample()
     measured = rates(before, after)
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(found, after, measured)) + "\n")
-        return
-    console = Console()
-    console.print(_process_table(settings, found))
-    if after.ends:
-        console.print(_topic_table(after, measured))
-    if after.readings is not None:
-        console.print(f"readings in ClickHouse  {after.readings:,}, {measured.readings:,}/s")
+        sys.stdout.write(json.dumps(_as_json(found, after, measured) | {"away": gauges.away}) + "\n")
+    else:
+        _show(Console(), _process_table(settings, found), after, measured)
+    for part, why in gauges.away.items():
+        sys.stderr.write(f"{part} does not answer: {why}\n")
+    if gauges.away:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, parts: Table, sample: Sample, measured: Rates) -> None:
+    console.print(parts)
+    if sample.ends:
+        console.print(_topic_table(sample, measured))
+    if sample.readings is not None:
+        console.print(f"readings in ClickHouse  {sample.readings:,}, {measured.readings or 0:,}/s")
 
 
 def _as_json(found: tuple[Process, ...], sample: Sample, measured: Rates) -> dict[str, object]:
