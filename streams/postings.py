@@ -156,8 +156,8 @@ def decode_postings(value: bytes) -> Postings:
     """Read one record's value; the arrays are read-only views of it.
 
     Raises:
-        PostingsError: Not the magic or version, a header that is cut or malformed, or rows that are not as
-            many as the header says.
+        PostingsError: Not the magic or version, a header that is cut or malformed, rows that are not as many as the
+            header says, or a piece of a reading that is not in the record.
     """
     if len(value) < _HEAD.size:
         raise PostingsError(len(value), f"cut in the first {_HEAD.size} bytes")
@@ -179,6 +179,12 @@ def decode_postings(value: bytes) -> Postings:
     end = pieces_at + header.pieces * PIECE.itemsize
     if end != len(value):
         raise PostingsError(min(end, len(value)), f"{len(value)} bytes where the header's rows make {end}")
+    pieces = np.frombuffer(value, PIECE, header.pieces, pieces_at)
+    strays = np.flatnonzero(pieces["reading"] >= header.readings)
+    if len(strays):
+        # Whoever reads several records together would take it for a part of the next one's reading.
+        stray = int(strays[0])
+        raise PostingsError(pieces_at + stray * PIECE.itemsize, f"a piece of reading {pieces['reading'][stray]}")
     return Postings(
         site=header.site,
         partition=header.partition,
@@ -188,7 +194,7 @@ def decode_postings(value: bytes) -> Postings:
         inputs=header.inputs,
         outcome=Outcome(
             readings=np.frombuffer(value, READING, header.readings, readings_at),
-            pieces=np.frombuffer(value, PIECE, header.pieces, pieces_at),
+            pieces=pieces,
             **{name: getattr(header, name) for name in _LISTS},
         ),
     )

@@ -1,7 +1,7 @@
 """Postings go round unchanged, are cut in order, and damaged bytes are refused by the byte."""
 
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,16 @@ def items(made: type, /, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[
 positions = st.builds(Position, st.sampled_from(Source), offsets, numbers)
 caused: dict[str, st.SearchStrategy[Any]] = {"position": positions, "at": int64}
 prices = st.lists(st.lists(st.lists(int64, max_size=2).map(tuple), max_size=2).map(tuple), max_size=2).map(tuple)
+
+
+def with_own_pieces(outcome: Outcome) -> Outcome:
+    """With pieces of the outcome's own readings, in their order."""
+    pieces = outcome.pieces[: 5 if len(outcome.readings) else 0]
+    pieces["reading"] %= max(len(outcome.readings), 1)
+    pieces.sort(order="reading", kind="stable")
+    return replace(outcome, pieces=pieces)
+
+
 outcomes = st.builds(
     Outcome,
     readings=rows(READING),
@@ -103,7 +113,7 @@ outcomes = st.builds(
         components=st.lists(texts, max_size=2).map(tuple),
         prices=prices,
     ),
-)
+).map(with_own_pieces)
 spans = st.builds(Span, offsets, offsets)
 all_postings = st.builds(
     Postings,
@@ -185,6 +195,16 @@ def test_damaged_bytes_are_refused_by_the_byte(value: bytes, offset: int) -> Non
     assert refused.value.offset == offset
 
 
+def test_a_piece_of_no_reading_of_its_record_is_refused() -> None:
+    """Read with the next record, it would be a part of that one's reading."""
+    pieces = np.zeros(3, PIECE)
+    pieces["reading"] = [0, 1, 2]
+    value = encode_postings(example(Outcome(readings=np.zeros(2, READING), pieces=pieces)))
+    with pytest.raises(PostingsError, match="a piece of reading 2") as refused:
+        decode_postings(value)
+    assert refused.value.offset == len(value) - PIECE.itemsize
+
+
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
 def test_a_changed_byte_never_raises_anything_else(index: int, change: int) -> None:
     value = bytearray(WHOLE)
@@ -201,15 +221,7 @@ def test_parts_join_to_the_whole(data: st.DataObject) -> None:
         limits.setattr(module, "FEW_ITEMS", data.draw(st.integers(0, 1)))
         limits.setattr(module, "LIST_BYTES", data.draw(st.integers(1, 200)))
         limits.setattr(module, "PART_BYTES", data.draw(st.integers(50, 400)))
-        outcome = data.draw(outcomes)
-        pieces = outcome.pieces[: 5 if len(outcome.readings) else 0]
-        pieces["reading"] %= max(len(outcome.readings), 1)
-        pieces.sort(order="reading", kind="stable")
-        whole = Outcome(
-            readings=outcome.readings,
-            pieces=pieces,
-            **{name: getattr(outcome, name) for name in LIST_NAMES},
-        )
+        whole = data.draw(outcomes)
         parts = list(cut_postings(example(whole)))
 
     assert [(part.part, part.parts) for part in parts] == [(k, len(parts)) for k in range(len(parts))]
