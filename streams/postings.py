@@ -204,24 +204,25 @@ def cut_postings(postings: Postings) -> Iterator[Postings]:
     """Cut an outcome in as many parts as the limits of this module ask; most come back as they are.
 
     Every list goes on from part to part in its order. Registry rows come no later than the first row that
-    needs them: where they fill several parts, these go first.
+    needs them, those of the registry included: where they fill several parts, these go first.
     """
     outcome = postings.outcome
-    registry, events = (
-        {name: _cut_list(getattr(outcome, name), few=0 if name == "versions" else FEW_ITEMS) for name in names}
-        for names in (_REGISTRY, _EVENTS)
-    )
+    cuts = {
+        name: _cut_list(getattr(outcome, name), few=0 if name == "versions" else FEW_ITEMS)
+        for name in (*_REGISTRY, *_EVENTS)
+    }
     rows = _row_ranges(outcome)
-    registry_parts = max(map(len, registry.values()))
-    if registry_parts == max(map(len, events.values())) == len(rows) == 1:
+    if max(map(len, (rows, *cuts.values()))) == 1:
         yield postings
         return
-    # The last of the registry's parts has the first of all else.
-    lead = registry_parts - 1
-    parts = lead + max(len(rows), *map(len, events.values()))
+    # A meter names its account: the last part of the accounts has the first of the meters. The last part of all of the
+    # registry has the first of everything else.
+    begins = {"accounts": 0, "meters": len(cuts["accounts"]) - 1, "versions": 0}
+    lead = max(begins[name] + len(cuts[name]) - 1 for name in _REGISTRY)
+    begins |= dict.fromkeys(_EVENTS, lead)
+    parts = max(lead + len(rows), *(begins[name] + len(cuts[name]) for name in cuts))
     for part in range(parts):
-        lists: dict[str, Any] = {name: _at(cuts, part) for name, cuts in registry.items()}
-        lists |= {name: _at(cuts, part - lead) for name, cuts in events.items()}
+        lists: dict[str, Any] = {name: _at(cuts[name], part - begins[name]) for name in cuts}
         cut = Outcome(**lists)
         if 0 <= part - lead < len(rows):
             readings, pieces = _rows_between(outcome, *rows[part - lead])

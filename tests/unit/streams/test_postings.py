@@ -249,6 +249,21 @@ def test_registry_that_fills_parts_goes_before_the_readings() -> None:
     assert parts[0].outcome.accounts + parts[1].outcome.accounts == accounts
 
 
+def test_a_meter_comes_no_earlier_than_its_account() -> None:
+    """Whoever has taken the first parts alone knows all that they name."""
+    position = Position(Source.ORDERS, 0)
+    accounts = tuple(AccountOpened(position, 0, n, "A" * 1_000) for n in range(3_000))
+    meters = tuple(MeterInstalled(position, 0, n, "M" * 600, n, "water", 0, 1) for n in range(3_000))
+    parts = [part.outcome for part in cut_postings(example(Outcome(accounts=accounts, meters=meters)))]
+    assert sum((part.accounts for part in parts), ()) == accounts
+    assert sum((part.meters for part in parts), ()) == meters
+    known = 0
+    for part in parts:
+        known += len(part.accounts)
+        assert all(meter.account < known for meter in part.meters)
+    assert len([part for part in parts if part.meters]) > 1
+
+
 def test_long_texts_make_no_record_larger_than_its_topic_takes() -> None:
     text = "\N{CJK UNIFIED IDEOGRAPH-20000}" * 1_000
     entry = Entry(Position(Source.ORDERS, 0), 0, 0, "share", 1, 1, text, text, text, text, text)
