@@ -1,6 +1,6 @@
 """What one check of an audit found, and what it may look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,21 +53,38 @@ class Finding:
     faults: tuple[Fault, ...]
 
 
+# The last batch of a partition whose first parts alone are there, from which place to which.
+_BEGUN: Final = """
+SELECT partition, min(first), max(last)
+FROM
+(
+    SELECT partition, sequence, min(posting_offset) AS first, max(posting_offset) AS last
+    FROM postings WHERE {finished} GROUP BY partition, site, sequence
+    HAVING count() < any(parts) AND max(part) + 1 = count()
+)
+WHERE (partition, sequence) IN (SELECT partition, max(sequence) FROM postings WHERE {finished} GROUP BY partition)
+GROUP BY partition
+"""
+
+
 class Scope:
     """The database, as far as its sink has finished it.
 
     Rows of a block that is being written are not all there; they are left out, by the positions that the sink had
-    when the audit began.
+    when the audit began. So is a batch of which the last finished block has the first parts: the next block has the
+    others.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         ends = positions(client)
-        parts, nexts = list(ends), list(ends.values())
-        self.finished = (
-            f"posting_offset < transform(toUInt64(partition), {parts}, {nexts}, toInt64(0))" if ends else "0"
-        )
+        self.finished = _before(ends)
         """A condition on rows with `partition` and `posting_offset`."""
+        for partition, first, last in self.ask(_BEGUN):
+            # A part and the marker of its transaction. What lies further back than the position is missing.
+            if ends[partition] <= last + 2:
+                ends[partition] = first
+        self.finished = _before(ends)
 
     def ask(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
         """Rows of a query; `{finished}` in it stands for the condition above."""
@@ -89,6 +106,11 @@ class Scope:
             groups[-1].append(name)
             room -= size
         return [tuple(group) for group in groups]
+
+
+def _before(ends: Mapping[int, int]) -> str:
+    partitions, nexts = list(ends), list(ends.values())
+    return f"posting_offset < transform(toUInt64(partition), {partitions}, {nexts}, toInt64(0))" if ends else "0"
 
 
 def gather(name: str, rule: str, findings: Sequence[Finding]) -> Check:

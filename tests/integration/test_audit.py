@@ -252,6 +252,28 @@ def test_what_the_sink_has_not_finished_is_left_out(world: World) -> None:
             assert world.wrong() == set()
 
 
+def test_a_batch_is_left_out_until_its_last_part_is_there(clickhouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of the sink may end between two parts of a batch."""
+    history = History()
+    with monkeypatch.context() as patch:
+        patch.setattr("streams.postings.PART_READINGS", 2)
+        patch.setattr("streams.postings.FEW_ITEMS", 0)
+        patch.setattr("streams.postings.LIST_BYTES", 1)
+        history.take(0, lines_of(generate(40), prefix="40-")[:60], size=12)
+    begun = [each.postings.part + 1 < each.postings.parts for each in history.posted]
+    assert 8 < sum(begun) < len(begun) < 40
+    with own_database(clickhouse, "begun") as url, Client.from_url(url) as client:
+        for count in range(1, len(begun) + 1):
+            history.write(url, count=count)
+            assert {check.name: check.faults for check in audit(client) if check.wrong} == {}, count
+        # A part that is missing is none that is still to come.
+        last = max(number for number, each in enumerate(history.posted) if each.postings.part)
+        lost = f"posting_offset = {history.posted[last].offset}"
+        for table in ("postings", "readings", "pieces", "entries"):
+            client.execute(f"ALTER TABLE {table} DELETE WHERE {lost} SETTINGS mutations_sync = 2")
+        assert "parts" in {check.name for check in audit(client) if check.wrong}
+
+
 def test_all_is_as_it_was(world: World) -> None:
     """So each of the faults above was of the damage."""
     assert world.wrong() == set()
