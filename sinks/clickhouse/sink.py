@@ -9,6 +9,7 @@ import structlog
 
 from sinks.clickhouse.blocks import Block, Blocks, Progress, Span
 from sinks.clickhouse.columns import table_rows
+from sinks.clickhouse.journal import Journal
 from sinks.clickhouse.registry import Registry
 from sinks.clickhouse.tables import Posted, TableRows, cut_by_shard
 from sinks.errors import SinkError
@@ -89,6 +90,7 @@ class Sink:
         self._ahead = ahead
         self._next: Future[Prepared] | None = None
         self._registry = Registry()
+        self._journal = Journal({})
         self._progress = Progress(finished=0, positions={}, unfinished=None)
 
     def recover(self) -> None:
@@ -100,6 +102,7 @@ class Sink:
         """
         self._progress = self._blocks.load()
         self._registry = self._load_registry()
+        self._journal = Journal(self._progress.sequences)
         block = self._progress.unfinished
         if block is not None:
             log.info("finishing a block", block=block.number, partitions=len(block.spans))
@@ -128,7 +131,9 @@ class Sink:
         return Prepared(gathered.spans, self._rows(gathered.records))
 
     def _rows(self, records: Sequence[Record]) -> list[TableRows]:
-        rows = table_rows([posted(record) for record in records], self._registry) if records else []
+        read = [posted(record) for record in records]
+        self._journal.follow(read)
+        rows = table_rows(read, self._registry) if read else []
         return cut_by_shard(rows, self._shard_of) if self._shard_of else rows
 
     def _write(self, block: Block, tables: Sequence[TableRows], *, begun_before: bool) -> int:

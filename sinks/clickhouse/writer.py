@@ -128,6 +128,16 @@ class ClickHouseStore:
             )
             return number, positions(self._client, self._sink)
 
+    def sequences(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """See `Store.sequences`."""
+        before = " OR ".join(f"(partition = {key} AND posting_offset < {end})" for key, end in positions.items())
+        with away():
+            return dict(
+                self._client.execute(
+                    f"SELECT partition, max(sequence) FROM postings WHERE {before or '0'} GROUP BY partition"
+                )
+            )
+
     def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         """See `Store.rows_to`."""
         last = "SELECT partition, max(posting_offset) + 1 FROM {} GROUP BY partition"

@@ -210,6 +210,15 @@ def test_half_a_block_whose_claim_was_cleared_is_looked_for(
     assert not progress.may_have_rows([Span(0, 8, 9)])
 
 
+def test_the_last_batch_before_a_position_is_told(store: ClickHouseStore) -> None:
+    write_all(store)
+    last = {each.partition: (2 * each.sequence, each.sequence) for each in POSTINGS}
+    assert store.sequences({partition: offset + 1 for partition, (offset, _) in last.items()}) == {0: 3, 1: 3}
+    assert store.sequences({partition: offset for partition, (offset, _) in last.items()}) == {0: 2, 1: 2}
+    assert store.sequences({1: 1}) == {1: 0}
+    assert store.sequences({0: 0}) == store.sequences({}) == {}
+
+
 def test_positions_only_move_forward(store: ClickHouseStore, client: Any) -> None:
     second = Block(2, (Span(1, 8, 30),))
     store.finish(BLOCK, token="a")

@@ -53,6 +53,8 @@ class FakeDatabase:
     finished: int = 0
     positions: dict[int, int] = field(default_factory=dict)
     tokens: set[tuple[str, str]] = field(default_factory=set)
+    sequences: dict[int, int] = field(default_factory=dict)
+    """Partition -> the last batch of its journal, as told to whoever asks."""
     running: list[Callable[[], None]] = field(default_factory=list)
     starts: int = 1
     """How often the server was started; a connection does not outlive it."""
@@ -104,6 +106,10 @@ class FakeStore:
     def finished(self) -> tuple[int, Mapping[int, int]]:
         self._ask()
         return self._database.finished, dict(self._database.positions)
+
+    def sequences(self, positions: Mapping[int, int]) -> dict[int, int]:
+        self._ask()
+        return {partition: self._database.sequences[partition] for partition in positions if self._database.sequences}
 
     def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         self._ask()

@@ -50,6 +50,7 @@ def test_two_blocks_are_held_while_the_database_does_not_answer(monkeypatch: pyt
         return [TableRows("readings", 202601, {}, len(records))]
 
     monkeypatch.setattr("sinks.clickhouse.sink.posted", lambda record: record)
+    monkeypatch.setattr("sinks.clickhouse.sink.Journal.follow", lambda *_: None)
     monkeypatch.setattr("sinks.clickhouse.sink.table_rows", one_table)
     source, store = EndlessSource(), StuckStore()
     blocks = Blocks(store, sink="clickhouse", claimed_by="a", clock=lambda: 0.0)

@@ -40,6 +40,7 @@ EXPECTED = {"meters": Counter((each.partition, each.offset, 0) for each in TOPIC
 def _plain_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinks.clickhouse.sink.posted", lambda record: record)
     monkeypatch.setattr("sinks.clickhouse.sink.table_rows", two_tables)
+    monkeypatch.setattr("sinks.clickhouse.sink.Journal.follow", lambda *_: None)
 
 
 class World:
