@@ -45,12 +45,23 @@ class Period:
             yield self.first + timedelta(days=number)
 
     def months_before(self, months: int) -> "Period":
-        """The same days some months earlier; a day that the month lacks is its last one.
+        """The same days some months earlier; a day that the month lacks is its last one, whole months stay whole.
 
         >>> Period(date(2026, 3, 1), date(2026, 4, 1)).months_before(1)
         Period(first=datetime.date(2026, 2, 1), end=datetime.date(2026, 3, 1))
+        >>> Period(date(2026, 3, 30), date(2026, 3, 31)).months_before(1)
+        Period(first=datetime.date(2026, 2, 28), end=datetime.date(2026, 3, 1))
+
+        Raises:
+            AnalyticsError: That is before the first year of the calendar.
         """
-        return Period(_months_before(self.first, months), _months_before(self.end, months))
+        if self.first.year * 12 + self.first.month - 1 - months < 12:
+            raise AnalyticsError(f"{months} months before {self.first} there is no calendar")
+        # The last day goes back, not the day after it: that may be one which the earlier month lacks as well.
+        if self.end.day == 1:
+            return Period(_months_before(self.first, months), _months_before(self.end, months))
+        last = self.end - timedelta(days=1)
+        return Period(_months_before(self.first, months), _months_before(last, months) + timedelta(days=1))
 
 
 def day_start_ms(day: date) -> int:

@@ -1,6 +1,6 @@
 """Periods are whole local days."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -33,3 +33,39 @@ def test_a_period_without_a_day_is_refused(end: date) -> None:
 )
 def test_months_before(day: date, months: int, before: date) -> None:
     assert Period(day, date(2027, 1, 1)).months_before(months).first == before
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "months", "before"),
+    [
+        (date(2026, 3, 1), date(2026, 3, 31), 1, (date(2026, 2, 1), date(2026, 3, 1))),
+        (date(2026, 3, 29), date(2026, 3, 31), 1, (date(2026, 2, 28), date(2026, 3, 1))),
+        (date(2026, 3, 30), date(2026, 3, 31), 1, (date(2026, 2, 28), date(2026, 3, 1))),
+        (date(2024, 2, 28), date(2024, 2, 29), 12, (date(2023, 2, 28), date(2023, 3, 1))),
+        (date(2024, 2, 29), date(2024, 3, 1), 12, (date(2023, 2, 28), date(2023, 3, 1))),
+        (date(2026, 4, 1), date(2026, 5, 1), 1, (date(2026, 3, 1), date(2026, 4, 1))),
+        (date(2025, 2, 1), date(2025, 3, 1), 12, (date(2024, 2, 1), date(2024, 3, 1))),
+        (date(2026, 4, 10), date(2026, 4, 20), 1, (date(2026, 3, 10), date(2026, 3, 20))),
+    ],
+)
+def test_no_day_is_left_out_of_a_period_some_months_before(
+    first: date, end: date, months: int, before: tuple[date, date]
+) -> None:
+    assert Period(first, end).months_before(months) == Period(*before)
+
+
+def test_every_period_has_one_a_month_and_a_year_before() -> None:
+    """Also at the end of February."""
+    first = date(2023, 12, 1)
+    for start in range(120):
+        begins = first + timedelta(days=start)
+        for length in range(1, 70):
+            period = Period(begins, begins + timedelta(days=length))
+            for months in (1, 12):
+                before = period.months_before(months)
+                assert before.first < before.end < period.end
+
+
+def test_before_the_first_year_there_is_nothing() -> None:
+    with pytest.raises(AnalyticsError, match="no calendar"):
+        Period(date(1, 1, 1), date(1, 2, 1)).months_before(1)
