@@ -10,6 +10,7 @@ from analytics.errors import AnalyticsError
 from streams.core.units import parse_decimal
 
 _NEEDED: Final = ("site", "meter")
+_OPTIONAL: Final = ("building", "circuit", "area_m2")
 _PLACES_OF_AREA: Final = 3
 
 
@@ -28,6 +29,11 @@ class Place:
     circuit: str = ""
     area_milli: int | None = None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it is any place at all."""
+        return bool(self.building or self.circuit or self.area_milli)
+
 
 Places = Mapping[tuple[str, str], Place]
 """By site and meter."""
@@ -36,13 +42,13 @@ Places = Mapping[tuple[str, str], Place]
 def read_places(path: Path) -> Places:
     """Read a CSV file with a line of headings: `site`, `meter`, and maybe `building`, `circuit`, `area_m2`.
 
-    Areas are decimals above 0 with three places at most; a BOM, which Excel writes, and other columns do not matter.
+    Areas are decimals above 0 with three places at most; other columns do not matter.
 
     Raises:
         AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
     """
     places: dict[tuple[str, str], Place] = {}
-    for where, given in read_csv(path, _NEEDED):
+    for where, given in read_csv(path, _NEEDED, _OPTIONAL):
         key = given["site"], given["meter"]
         if not all(key):
             raise AnalyticsError(f"{where}: site and meter must not be empty")

@@ -12,6 +12,7 @@ from analytics.money import NANO_PER_CENT
 from streams.core.units import parse_decimal
 
 _NEEDED: Final = ("order_id", "amount")
+_OPTIONAL: Final = ("channel", "site", "day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,12 @@ class Statement:
 def read_statement(path: Path) -> Statement:
     """Read a CSV file with a line of headings: `order_id`, `amount`, and maybe `channel`, `site`, `day`.
 
-    Amounts are yuan with two decimals at most; a BOM, which Excel writes, and other columns do not matter.
+    Amounts are yuan with two decimals at most; other columns do not matter.
 
     Raises:
         AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.
     """
-    rows = read_csv(path, _NEEDED)
+    rows = read_csv(path, _NEEDED, _OPTIONAL)
     lines = tuple(_line(where, row) for where, row in rows)
     named = any("channel" in row for _, row in rows)
     return Statement(lines, frozenset(line.channel for line in lines) if named else frozenset())

@@ -41,11 +41,30 @@ def test_a_statement_without_channels_speaks_for_all(tmp_path: Path) -> None:
         ("order_id,amount\n,1\n", "line 2"),
         ("order_id,amount\nR1,1e3\n", "'1e3' is no amount"),
         ("order_id,amount,day\nR1,1,3/1\n", "'3/1' is no day"),
+        ("order_id,amount\nR1,1\nR2,1,234.50\n", "line 3: more texts than headings"),
+        ('order_id,amount\nR2,"1,234.50"\n', "line 2: '1,234.50' is no amount"),
+        ("order_id,amount,amount\nR1,1,2\n", "two columns amount"),
+        ("order_id,amount,channel,channel\nR1,1,a,b\n", "two columns channel"),
+        ("order_id;amount\nR1;1\n", "no column order_id and no column amount"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(AnalyticsError, match=told):
         read_statement(write(tmp_path, text))
+
+
+def test_a_statement_of_a_chinese_spreadsheet_is_read(tmp_path: Path) -> None:
+    """In GBK, with empty columns behind it."""
+    path = tmp_path / "statement.csv"
+    path.write_bytes("订单, order_id ,amount,channel,,\r\n东楼,R1,12.50,微信,,\r\n".encode("gbk"))
+    assert read_statement(path).lines == (StatementLine("R1", 12_500_000_000, "微信"),)
+
+
+def test_a_text_of_neither_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "statement.csv"
+    path.write_bytes("order_id,amount\nR1,1\n".encode("utf-16"))
+    with pytest.raises(AnalyticsError, match="neither UTF-8 nor GBK"):
+        read_statement(path)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
