@@ -1,8 +1,7 @@
 """A frame as a table for the terminal, as CSV, JSON or an Excel sheet; every number exactly as it is."""
 
-import csv
-import io
 import json
+import re
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 import pandas as pd
 import xlsxwriter
 from rich.cells import cell_len
+from xlsxwriter.exceptions import FileCreateError
 
 from analytics.show.cells import heading, kind_of, text_of
 
@@ -18,6 +18,11 @@ _EXCEL_DIGITS: Final = 15
 """Excel keeps a number's first 15 digits; one that has more is written as a text."""
 _EXCEL_ROWS: Final = 1_048_576
 _SHEET_NAME: Final = 31
+_FORMULA: Final = re.compile(r"[=@＝＠\t\r\n]|[-+－＋](?![\w .]*\Z)")
+"""What a spreadsheet reckons with; a basement's `-1F` or a number is no formula."""
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""Ends of lines, and what a terminal takes for orders."""
+_TO_QUOTE: Final = re.compile(r'[,"\r\n]')
 
 
 class Format(StrEnum):
@@ -30,10 +35,13 @@ class Format(StrEnum):
 
 
 def as_table(frame: pd.DataFrame) -> str:
-    """Aligned columns, numbers to the right."""
+    """Aligned columns, numbers to the right; a line for each row, whatever characters a text has."""
     names = [str(name) for name in frame.columns]
     heads = [heading(name).replace("_", " ") for name in names]
-    rows = [[text_of(name, value) for name, value in zip(names, row, strict=True)] for row in _values(frame)]
+    rows = [
+        [_CONTROLS.sub(" ", text_of(name, value)) for name, value in zip(names, row, strict=True)]
+        for row in _values(frame)
+    ]
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     right = [_is_number(frame, name) for name in names]
     lines = []
@@ -47,14 +55,26 @@ def as_table(frame: pd.DataFrame) -> str:
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    """RFC 4180 with a line of headings; lines end in \\n."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    """RFC 4180 with a line of headings; lines end in \\n.
+
+    A text that a spreadsheet would take for a formula, such as a reason that somebody gave, gets a `'` in front.
+    """
     names = [str(name) for name in frame.columns]
-    writer.writerow(map(heading, names))
+    lines = [map(heading, names)]
     for row in _values(frame):
-        writer.writerow([text_of(name, value) for name, value in zip(names, row, strict=True)])
-    return out.getvalue()
+        lines.append(map(_inert, names, row))
+    return "".join(f"{','.join(map(_quoted, line))}\n" for line in lines)
+
+
+def _inert(column: str, value: object) -> str:
+    text = text_of(column, value)
+    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+
+
+def _quoted(text: str) -> str:
+    # By Python's csv a lone carriage return would stand without quotes and end the line.
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if _TO_QUOTE.search(text) else text
 
 
 def as_json(frame: pd.DataFrame) -> str:
@@ -77,9 +97,17 @@ def write_xlsx(frame: pd.DataFrame, path: Path, *, title: str) -> None:
 
     Raises:
         ValueError: There are more rows than a sheet has.
+        OSError: The file cannot be written.
     """
     if len(frame) >= _EXCEL_ROWS:
         raise ValueError(f"{len(frame):,} rows, a sheet has {_EXCEL_ROWS:,}: take CSV, or a shorter period")
+    try:
+        _write_book(frame, path, title)
+    except FileCreateError as error:
+        raise OSError(f"{path}: {error.args[0]}") from error
+
+
+def _write_book(frame: pd.DataFrame, path: Path, title: str) -> None:
     names = [str(name) for name in frame.columns]
     with xlsxwriter.Workbook(str(path)) as book:
         sheet = book.add_worksheet(title[:_SHEET_NAME])

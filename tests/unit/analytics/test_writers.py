@@ -1,5 +1,7 @@
 """Frames are written exactly."""
 
+import csv
+import io
 import json
 import zipfile
 from datetime import date
@@ -105,3 +107,52 @@ def test_too_many_rows_for_a_sheet_are_refused(tmp_path: Path) -> None:
 )
 def test_a_column_tells_its_unit(column: str, value: object, shown: str, text: str) -> None:
     assert (heading(column), text_of(column, value)) == (shown, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ('=HYPERLINK("http://x","y")', '"\'=HYPERLINK(""http://x"",""y"")"'),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
+        ("+1-1", "'+1-1"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", '"\'\r=1"'),
+        ("＝1+1", "'＝1+1"),
+        ("-1F", "-1F"),
+        ("-1层", "-1层"),
+        ("+86 138 0000 0000", "+86 138 0000 0000"),
+        ("A=1", "A=1"),
+    ],
+)
+def test_csv_has_no_formulas(text: str, written: str) -> None:
+    frame = exact_frame([(text, -5, -7)], ("reason", "due_cents", "count"))
+    assert as_csv(frame) == f"reason,due_yuan,count\n{written},-0.05,-7\n"
+
+
+def test_csv_keeps_every_text_in_its_cell() -> None:
+    """A lone carriage return too, which ends a line where it is not quoted."""
+    texts = ["a\rb", "a\nb", 'a"b', "a,b", "a;b", "", " a "]
+    frame = exact_frame([(text, "end") for text in texts], ("reason", "site"))
+    rows = list(csv.reader(io.StringIO(as_csv(frame), newline="")))
+    assert rows == [["reason", "site"], *([text, "end"] for text in texts)]
+
+
+def test_a_table_has_a_line_for_each_row() -> None:
+    frame = exact_frame([("a\r\n\x1b[2Jb", 1)], ("reason", "count"))
+    assert as_table(frame) == "reason    count\na   [2Jb      1\n"
+
+
+def test_excel_has_no_formulas(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.xlsx"
+    write_xlsx(exact_frame([("=1+1", 1), ("http://x", 2)], ("reason", "count")), path, title="t")
+    with zipfile.ZipFile(path) as book:
+        cells = book.read("xl/worksheets/sheet1.xml").decode()
+    assert "<f>" not in cells
+    assert "hyperlink" not in cells
+
+
+def test_a_sheet_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"sheet\.xlsx"):
+        write_xlsx(exact_frame([(1,)], ("count",)), tmp_path / "none" / "sheet.xlsx", title="t")
