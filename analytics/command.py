@@ -16,6 +16,7 @@ from analytics.reports import REPORTS
 from analytics.show.writers import Format, as_csv, as_json, as_table, write_xlsx
 from infra.settings import Settings
 
+_SITE = "SELECT 1 FROM accounts WHERE {site} LIMIT 1"
 _TEXTS = {Format.TABLE: as_table, Format.CSV: as_csv, Format.JSON: as_json}
 
 
@@ -41,7 +42,10 @@ def report_command(
         raise typer.BadParameter("xlsx needs --out FILE", param_hint="--format")
     period = Period(day_of(first, "--from"), day_of(end, "--to"))
     with connected(Settings()) as client:
-        frame = report.make(Question(client, period, site, statement=statement, meters=meters, places=places))
+        question = Question(client, period, site, statement=statement, meters=meters, places=places)
+        if site is not None and not question.ask(_SITE):
+            raise AnalyticsError(f"there is no site {site!r}")
+        frame = report.make(question)
     try:
         _write(frame if exact else report.printed(frame), written, out, title=report.title)
         if plot is not None:

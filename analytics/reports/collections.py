@@ -1,7 +1,7 @@
 """Report: what channels collected by site, channel, operator and day, against a channel's statement."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -38,14 +38,14 @@ RESULTS: Final = (MATCHED, MISSING_HERE, MISSING_THERE, DIFFERENT)
 # its money goes back to where the recharge came from.
 _BOOKED: Final = """
 SELECT toString(e.site), e.kind = 'reversal' ? r.channel : toString(e.channel) AS channel, toString(e.operator),
-    toDate(e.at, 'Asia/Shanghai') AS day, e.order_id, toString(e.account), e.amount_nano,
-    e.at >= %(first)s AND e.at < %(end)s AS asked
-FROM (SELECT * FROM entries WHERE {site} AND kind IN ('recharge', 'reversal', 'sale')
-    AND (at >= %(first)s AND at < %(end)s OR order_id IN %(ids)s)) AS e
+    toDate(e.at, 'Asia/Shanghai') AS day, e.order_id, toString(e.account), e.amount_nano, asked, in_period
+FROM (SELECT *, at >= %(first)s AND at < %(end)s AS in_period, {site} AND in_period AS asked FROM entries
+    WHERE kind IN ('recharge', 'reversal', 'sale') AND {chosen}) AS e
 LEFT JOIN (SELECT site, order_id, toString(channel) AS channel FROM entries WHERE kind = 'recharge') AS r
     ON e.site = r.site AND e.of = r.order_id
-ORDER BY e.site, day, channel, e.order_id
 """
+_IDS_BYTES: Final = 100_000
+"""Ids that one query names: a server reads 256 KiB of a query at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ class Booked:
     account: str
     amount: int
     asked: int
-    """Whether it was booked in the period, and not only named by the statement."""
+    """Whether it was booked in the period, at the site that is asked about, and not only named by the statement."""
+    in_period: int = 0
+    """Whether it was booked in the period at any site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ def collections(question: Question) -> pd.DataFrame:
     """Recharges, sales and reversals of a period, counted and compared with the statement by their order ids.
 
     An order in the statement that was booked outside the period counts on the day on which it was booked. Orders of
-    channels that the statement does not name are not compared.
+    channels that the statement does not name are not compared. Asked about one site, lines that are paired with orders
+    of other sites, or name one, are left out.
 
     Returns:
         Columns `COLUMNS`. `level` day: a row for each site, channel, operator and day, with the number of its orders,
@@ -86,9 +89,8 @@ def collections(question: Question) -> pd.DataFrame:
         AnalyticsError: The statement cannot be read.
     """
     statement = None if question.statement is None else read_statement(question.statement)
-    ids = [line.order_id for line in statement.lines] if statement else []
-    booked = [Booked(*row) for row in question.ask(_BOOKED, ids=tuple(ids) or ("",))]
-    compared = compare(booked, statement)
+    booked = _booked(question, statement)
+    compared = [each for each in compare(booked, statement) if _is_of(question.site, each)]
     days: dict[tuple[str, str, str, date | None], list[Compared]] = defaultdict(list)
     for each in compared:
         days[_day_key(each)].append(each)
@@ -99,25 +101,55 @@ def collections(question: Question) -> pd.DataFrame:
     return exact_frame([[row.get(name) for name in COLUMNS] for row in rows], COLUMNS)
 
 
+def _booked(question: Question, statement: Statement | None) -> list[Booked]:
+    """The period's orders, and those of all sites and days that the statement names."""
+    rows = question.ask(_BOOKED.replace("{chosen}", "asked"))
+    for ids in _portions(sorted({line.order_id for line in statement.lines}) if statement else []):
+        rows += question.ask(_BOOKED.replace("{chosen}", "NOT asked AND order_id IN %(ids)s"), ids=tuple(ids))
+    return sorted((Booked(*row) for row in rows), key=lambda each: (each.site, each.day, each.channel, each.order_id))
+
+
+def _portions(ids: Sequence[str]) -> Iterator[list[str]]:
+    """Ids by as many as a query can name."""
+    portion: list[str] = []
+    room = _IDS_BYTES
+    for each in ids:
+        # Twice, as what is escaped becomes longer.
+        size = 2 * len(each.encode()) + 4
+        if portion and size > room:
+            yield portion
+            portion, room = [], _IDS_BYTES
+        portion.append(each)
+        room -= size
+    if portion:
+        yield portion
+
+
 def compare(booked: Sequence[Booked], statement: Statement | None) -> list[Compared]:
-    """Pair what is booked with what is stated; of several lines of one id, those of the same amount first."""
+    """Pair what is booked with what is stated, by order ids.
+
+    An id is a site's own, so another site, or another time, may have the same. Of what has one id, orders go first
+    with lines of their channel, then with those of their amount, and orders of the period go before others.
+    """
     if statement is None:
         return [Compared(each, None, None) for each in booked if each.asked]
     waiting: dict[str, list[StatementLine]] = defaultdict(list)
     for line in statement.lines:
         waiting[line.order_id].append(line)
+    pairs: dict[int, StatementLine] = {}
+    order = sorted(range(len(booked)), key=lambda number: (not booked[number].asked, not booked[number].in_period))
+    for same_channel, same_amount in ((True, True), (True, False), (False, True), (False, False)):
+        for number in order:
+            each = booked[number]
+            if number not in pairs:
+                taken = _taken(waiting[each.order_id], each, same_channel=same_channel, same_amount=same_amount)
+                if taken is not None:
+                    pairs[number] = taken
     found: list[Compared] = []
-    left: list[Booked] = []
-    for each in booked:
-        same = _taken(waiting[each.order_id], each, same_amount=True)
-        if same is None:
-            left.append(each)
-        else:
-            found.append(Compared(each, same, MATCHED))
-    for each in left:
-        other = _taken(waiting[each.order_id], each, same_amount=False)
-        if other is not None:
-            found.append(Compared(each, other, DIFFERENT))
+    for number, each in enumerate(booked):
+        if number in pairs:
+            result = MATCHED if pairs[number].amount == each.amount else DIFFERENT
+            found.append(Compared(each, pairs[number], result))
         elif each.asked:
             compares = not statement.channels or each.channel in statement.channels
             found.append(Compared(each, None, MISSING_THERE if compares else None))
@@ -125,12 +157,26 @@ def compare(booked: Sequence[Booked], statement: Statement | None) -> list[Compa
     return found
 
 
-def _taken(lines: list[StatementLine], booked: Booked, *, same_amount: bool) -> StatementLine | None:
+def _taken(
+    lines: list[StatementLine], booked: Booked, *, same_channel: bool, same_amount: bool
+) -> StatementLine | None:
     """Take the line that an order pairs with out of those of its id."""
     for index, line in enumerate(lines):
-        if line.site in ("", booked.site) and (not same_amount or line.amount == booked.amount):
+        if (
+            line.site in ("", booked.site)
+            and (not same_channel or line.channel in ("", booked.channel))
+            and (not same_amount or line.amount == booked.amount)
+        ):
             return lines.pop(index)
     return None
+
+
+def _is_of(site: str | None, each: Compared) -> bool:
+    """Whether a site's report has it; what is not booked anywhere, and names no site, is in each."""
+    if each.booked is not None:
+        return site in (None, each.booked.site)
+    assert each.stated is not None
+    return site is None or each.stated.site in ("", site)
 
 
 def _day_key(each: Compared) -> tuple[str, str, str, date | None]:

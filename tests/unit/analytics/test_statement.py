@@ -107,13 +107,58 @@ def results(
         ),
         ([booked("R1", 5, asked=0)], [StatementLine("R1", 5)], [("R1", "matched")]),
         ([booked("R1", 5, asked=0)], [], []),
+        (
+            [booked("R1", 5, site="A", channel="counter"), booked("R1", 5)],
+            [StatementLine("R1", 5, channel="wechat")],
+            [("R1", "matched"), ("R1", "missing_there")],
+        ),
+        (
+            [booked("R1", 5, site="A", channel="counter"), booked("R1", 6)],
+            [StatementLine("R1", 5, channel="wechat")],
+            [("R1", "different"), ("R1", "missing_there")],
+        ),
+        (
+            [booked("R1", 5, site="A", asked=0), booked("R1", 5)],
+            [StatementLine("R1", 5)],
+            [("R1", "matched")],
+        ),
+        (
+            [booked("R1", 5, site="A", asked=0), booked("R1", 6)],
+            [StatementLine("R1", 5, site="S1"), StatementLine("R1", 6, site="S1")],
+            [("R1", "matched"), ("R1", "missing_here")],
+        ),
     ],
-    ids=["same", "other", "not-there", "not-here", "twice", "two-sites", "named-site", "other-period", "not-asked"],
+    ids=[
+        "same",
+        "other",
+        "not-there",
+        "not-here",
+        "twice",
+        "two-sites",
+        "named-site",
+        "other-period",
+        "not-asked",
+        "other-channel-of-another-site",
+        "other-amount-in-the-channel",
+        "same-id-long-ago",
+        "named-site-and-long-ago",
+    ],
 )
 def test_orders_are_paired(
     orders: list[Booked], lines: list[StatementLine], found: list[tuple[str, str | None]]
 ) -> None:
     assert sorted(results(orders, *lines), key=str) == sorted(found, key=str)
+
+
+def test_another_sites_order_of_the_same_id_takes_no_line_of_the_channel() -> None:
+    """The statement speaks for wechat alone: the counter's order is not compared."""
+    counter = booked("R1", 5, site="A", channel="counter")
+    wechat = booked("R1", 5, site="B")
+    statement = Statement((StatementLine("R1", 5, channel="wechat"),), frozenset({"wechat"}))
+    assert {(each.booked, each.result) for each in compare([counter, wechat], statement)} == {
+        (counter, None),
+        (wechat, "matched"),
+    }
 
 
 def test_channels_that_a_statement_does_not_name_are_not_compared() -> None:
