@@ -9,8 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from analytics.question import Question, exact_frame
-from analytics.reports.losses import hours_of, seats
-from analytics.wiring import Master, read_wiring
+from analytics.reports.losses import rows_of, wired
+from analytics.wiring import read_wiring
 from streams.core.conditions import CONDITIONS, Condition
 from streams.core.outcome import Flag, Supply
 
@@ -174,25 +174,19 @@ def _neighbourhoods(
     for master in masters:
         if question.site not in (None, master.site):
             continue
-        seat_of = seats(question, master)
-        group = [suspects[key] for key in ((master.site, meter) for meter in seat_of) if key in suspects]
-        taken |= {(master.site, meter) for meter in (master.meter, *seat_of)}
+        behind = wired(question, master)
+        group = [suspects[key] for key in ((master.site, meter) for meter in behind.seat_of) if key in suspects]
+        taken |= {(master.site, meter) for meter in (*behind.masters, *behind.seat_of)}
         if group:
             groups.append(group)
-            losses[group[0].key] = _daily_losses(question, master, seat_of)
+            losses[group[0].key] = {
+                row["day"]: row["loss_milli"] for row in rows_of(question, behind) if row["level"] == "day"
+            }
     rest: dict[tuple[str, str], list[Suspect]] = defaultdict(list)
     for key, suspect in suspects.items():
         if key not in taken:
             rest[suspect.site, suspect.kind].append(suspect)
     return [*groups, *rest.values()], losses
-
-
-def _daily_losses(question: Question, master: Master, seat_of: dict[str, str]) -> dict[date, int]:
-    """By day what the master shows more than its seats."""
-    losses: dict[date, int] = defaultdict(int)
-    for (meter, day, _), quantity in hours_of(question, master, seat_of).items():
-        losses[day] += quantity if meter == master.meter else -quantity
-    return losses
 
 
 def _signs(suspect: Suspect, others: Sequence[Suspect], losses: Mapping[date, int]) -> dict[str, list[dict[str, Any]]]:
