@@ -11,6 +11,7 @@ from clickhouse_driver import Client
 from analytics.period import Period
 from analytics.question import Question
 from analytics.reports.losses import losses
+from analytics.reports.rounds import completeness, silent
 from analytics.reports.theft import theft
 from tests.integration.clickhouse_places import own_database
 from tests.ledger_history import History, Line
@@ -136,3 +137,24 @@ def test_what_flowed_before_there_was_a_master_is_no_loss(client: Any, tmp_path:
 
 def test_a_master_that_was_away_makes_nobody_a_thief(client: Any, tmp_path: Path) -> None:
     assert rows(theft(Question(client, MARCH, site="S1", meters=wiring(tmp_path)))) == []
+
+
+def test_meters_that_were_not_heard_lack_all_their_readings(client: Any) -> None:
+    """One fell silent in February, one was never heard; the second site is away from 5 March on."""
+    frame = completeness(Question(client, MARCH))
+    meters = {row["meter"]: (row["expected"], row["received"]) for row in rows(frame, level="meter")}
+    expected = 24 * (DAYS - 1) - 1
+    assert meters["S1-A"] == (expected, expected + 1)
+    assert meters["S1-GONE"] == (expected, 0)
+    assert meters["S1-NEVER"] == (expected, 0)
+    assert meters["S2-C"] == (expected, 24 * 5)
+    (site,) = rows(frame, level="site", site="S2")
+    assert site["completeness_bp"] == 24 * 5 * 10_000 // expected
+    (alone,) = rows(completeness(Question(client, MARCH, site="S2")), level="site")
+    assert alone == site
+
+
+def test_a_site_that_is_away_is_silent(client: Any) -> None:
+    found = {row["meter"]: row["status"] for row in rows(silent(Question(client, MARCH)))}
+    assert found == {"S1-GONE": "lost", "S1-NEVER": "never", "S2-C": "lost"}
+    assert [row["meter"] for row in rows(silent(Question(client, MARCH, site="S2")))] == ["S2-C"]
