@@ -22,9 +22,12 @@ SOON_DAYS: Final = 7
 ORDER: Final = ("arrears", "low", "ok", "closed")
 
 _ACCOUNTS: Final = """
-SELECT toString(a.site) AS site, a.account AS account, m.balance, m.deducted, m.closed,
-    (n.level_at > n.recharged_at) ? n.level : '' AS notice, dateDiff('day', greatest(toDate(a.at, 'Asia/Shanghai'),
-    toDate(%(first_day)s)), toDate(%(end_day)s)) AS days
+WITH (SELECT max(at) FROM readings WHERE at < %(end)s) AS last_at
+SELECT toString(a.site) AS site, a.account AS account, m.balance, m.deducted,
+    m.closed > 0 OR (a.site, a.account) IN (SELECT site, account FROM closings WHERE {site} AND at < %(end)s) AS closed,
+    (n.level_at > n.recharged_at) ? n.level : '' AS notice,
+    dateDiff('day', greatest(toDate(a.at, 'Asia/Shanghai'), toDate(%(first_day)s)),
+        least(toDate(last_at, 'Asia/Shanghai') + 1, toDate(%(end_day)s))) AS days
 FROM (SELECT * FROM accounts FINAL WHERE {site} AND at < %(end)s) AS a
 LEFT JOIN
 (
@@ -49,13 +52,15 @@ def arrears(question: Question) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS`, the gravest first: by status, most owed, fewest days left. `deducted_a_day_nano` is what the
-        days of the period deducted, a day, rounded down; `days_left` whole days, None where nothing was deducted or
-        nothing is left; `notice` the last level that the holder was told of since the last recharge. Status: arrears
-        (below 0), low (told so, or `SOON_DAYS` days left at most), closed (paid out, so far as that was not 0), ok.
+        days of the period deducted, a day, rounded down; days on which nothing was read yet, of any site, do not count.
+        `days_left` are whole days, None where nothing was deducted or nothing is left; `notice` the last level that the
+        holder was told of since the last recharge. Status: arrears (below 0), low (told so, or `SOON_DAYS` days left at
+        most), closed, ok.
     """
     rows = []
     for site, account, balance, deducted, closed, notice, days in question.ask(_ACCOUNTS):
-        a_day = deducted // max(days, 1)
+        days = max(days, 1)
+        a_day = deducted // days
         left = balance * days // deducted if deducted > 0 and balance > 0 else None
         soon = left is not None and left <= SOON_DAYS
         status = "arrears" if balance < 0 else "closed" if closed else "low" if soon or notice else "ok"

@@ -10,6 +10,7 @@ from clickhouse_driver import Client
 
 from analytics.period import Period
 from analytics.question import Question
+from analytics.reports.arrears import arrears
 from analytics.reports.losses import losses
 from analytics.reports.rounds import completeness, silent
 from analytics.reports.theft import theft
@@ -158,3 +159,20 @@ def test_a_site_that_is_away_is_silent(client: Any) -> None:
     found = {row["meter"]: row["status"] for row in rows(silent(Question(client, MARCH)))}
     assert found == {"S1-GONE": "lost", "S1-NEVER": "never", "S2-C": "lost"}
     assert [row["meter"] for row in rows(silent(Question(client, MARCH, site="S2")))] == ["S2-C"]
+
+
+def test_days_that_are_to_come_do_not_make_a_balance_last(client: Any) -> None:
+    """It is 11 March: what 11 days of March took is not what 31 will take."""
+    found = {row["account"]: row for row in rows(arrears(Question(client, MARCH)))}
+    row = found["A-S1-B"]
+    assert row["deducted_a_day_nano"] == pytest.approx(24 * HOUR_WH * 500_000, rel=0.01)
+    assert row["days_left"] == row["balance_nano"] // row["deducted_a_day_nano"]
+    over = Period(date(2026, 3, 1), date(2026, 3, 12))
+    assert [row for row in rows(arrears(Question(client, over))) if row["account"] == "A-S1-B"] == [row]
+
+
+def test_an_account_that_was_closed_with_nothing_is_closed(client: Any) -> None:
+    statuses = {row["account"]: row["status"] for row in rows(arrears(Question(client, MARCH)))}
+    assert [account for account, status in statuses.items() if status == "closed"] == ["A-ZERO"]
+    before = rows(arrears(Question(client, Period(date(2026, 2, 28), date(2026, 3, 1)))), account="A-ZERO")
+    assert [row["status"] for row in before] == ["ok"]
