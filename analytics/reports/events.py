@@ -31,21 +31,25 @@ GROUP BY site, meter, kind ORDER BY count() DESC, site, meter, kind
 """
 
 # Confirmed by the first reading that came later and reports the supply that was ordered; not by one that says nothing
-# of now (repeated or late), nor by one after the next command. A recharge is confirmed by the sale that it brings.
+# of now (repeated or late), nor by one after the next command of its kind. A recharge is confirmed by the sale that it
+# brings. What does not switch the supply (retain, release, sync_time) no reading confirms, and it overtakes nothing.
 _SOLD: Final = 255
+_UNSEEN: Final = 254
 _COMMANDS: Final = f"""
 SELECT toString(c.site), toString(m.account), toString(c.meter), c.sequence, toString(c.action), toString(c.reason),
     toBool(c.repeat), c.given_ms,
-    multiIf(r.seen_ms > c.given_ms AND (c.next_ms = 0 OR r.seen_ms <= c.next_ms), 'confirmed', c.next_ms > 0,
-        'overtaken', 'open') AS status,
+    multiIf(c.wanted = {_UNSEEN}, 'sent',
+        r.seen_ms > c.given_ms AND (c.next_ms = 0 OR r.seen_ms <= c.next_ms), 'confirmed',
+        c.next_ms > 0, 'overtaken', 'open') AS status,
     status = 'confirmed' ? toNullable(r.seen_ms) : NULL AS confirmed_ms, confirmed_ms - c.given_ms
 FROM
 (
     SELECT site, meter, at, sequence, action, reason, repeat, toUnixTimestamp64Milli(at) AS given_ms,
         toUnixTimestamp64Milli(leadInFrame(at) OVER (
-            PARTITION BY site, meter, action = 'recharge' ORDER BY sequence
+            PARTITION BY site, meter, action = 'recharge', action IN ('cut', 'restore') ORDER BY sequence
             ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)) AS next_ms,
-        multiIf(action = 'recharge', {_SOLD}, action = 'cut', {Supply.OFF:d}, {Supply.ON:d}) AS wanted
+        multiIf(action = 'recharge', {_SOLD}, action = 'cut', {Supply.OFF:d}, action = 'restore', {Supply.ON:d},
+            {_UNSEEN}) AS wanted
     FROM commands WHERE {{site}} AND at >= %(first)s
 ) AS c
 LEFT JOIN (SELECT site, meter, account FROM meters FINAL) AS m ON c.site = m.site AND c.meter = m.meter
@@ -79,6 +83,7 @@ def commands(question: Question) -> pd.DataFrame:
     """Commands given in a period, each with the time until a reading reported the supply that it ordered.
 
     Returns:
-        Columns `COMMANDS`, by site, meter and sequence. Status: confirmed, overtaken by the meter's next command, open.
+        Columns `COMMANDS`, by site, meter and sequence. Status: confirmed, overtaken by the meter's next command of
+        its kind, open; sent, where no reading can confirm it (retain, release, sync_time).
     """
     return question.frame(_COMMANDS, COMMANDS)

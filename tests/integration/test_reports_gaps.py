@@ -11,6 +11,7 @@ from clickhouse_driver import Client
 from analytics.period import Period
 from analytics.question import Question
 from analytics.reports.arrears import arrears
+from analytics.reports.events import commands
 from analytics.reports.losses import losses
 from analytics.reports.rounds import completeness, silent
 from analytics.reports.theft import theft
@@ -176,3 +177,9 @@ def test_an_account_that_was_closed_with_nothing_is_closed(client: Any) -> None:
     assert [account for account, status in statuses.items() if status == "closed"] == ["A-ZERO"]
     before = rows(arrears(Question(client, Period(date(2026, 2, 28), date(2026, 3, 1)))), account="A-ZERO")
     assert [row["status"] for row in before] == ["ok"]
+
+
+def test_setting_a_clock_overtakes_no_cut(client: Any) -> None:
+    """And a reading that reports a supply confirms no clock."""
+    found = [(row["action"], row["status"]) for row in rows(commands(Question(client, MARCH)), meter="S1-A")]
+    assert found == [("cut", "confirmed"), ("sync_time", "sent"), ("restore", "confirmed")]
