@@ -28,7 +28,7 @@ def places_of(question: Question) -> Places:
     Raises:
         AnalyticsError: The file cannot be read, a line is wrong, or it names a meter that its site has not.
     """
-    named = dict(filed_places(question) if question.places is None else read_places(question.places))
+    named = dict(_filed(question) if question.places is None else read_places(question.places))
     if not named:
         return {}
     found: dict[tuple[str, str], Place] = {}
@@ -36,6 +36,7 @@ def places_of(question: Question) -> Places:
         place = named.pop((site, meter), None) or found.get((site, replaces))
         if place is not None:
             found[site, meter] = place
+    found = {key: place for key, place in found.items() if place.is_told}
     unknown = [f"site {site} has no meter {meter}" for site, meter in named if question.site in (None, site)]
     if unknown and question.places is not None:
         raise AnalyticsError(f"{question.places}: {unknown[0]} before {question.period.end}")
@@ -45,10 +46,14 @@ def places_of(question: Question) -> Places:
 def filed_places(question: Question) -> Places:
     """What held on the last day of the question's period, by the site and meter that it was filed for; meters that
     were taken out of their places are left out."""
+    return {key: place for key, place in _filed(question).items() if place.is_told}
+
+
+def _filed(question: Question) -> Places:
+    """Also those that were taken out of their places: they do not hang where what they replaced does."""
     return {
         (site, meter): Place(meter, building, circuit, area or None)
         for site, meter, building, circuit, area in question.ask(_HELD)
-        if building or circuit or area
     }
 
 

@@ -142,6 +142,20 @@ def test_reports_take_what_held_on_the_last_day(filed: Any, end: date, building:
     }
 
 
+def test_what_replaced_a_meter_can_be_taken_out_of_its_place(filed: Any) -> None:
+    """It hangs where the old one hung only as long as nobody says otherwise."""
+    file_places(filed, {("S1", "M1N"): Place("M1N")}, valid_from=date(2026, 4, 1), filed_at_ms=5_000)
+    try:
+        april = places_of(Question(filed, Period(date(2026, 4, 1), date(2026, 5, 1))))
+        assert {meter for _, meter in april} == {"M1", "M2"}
+        march = places_of(Question(filed, Period(date(2026, 3, 1), date(2026, 4, 1))))
+        assert {meter for _, meter in march} == {"M1", "M1N", "M2"}
+    finally:
+        filed.execute(
+            "ALTER TABLE places DELETE WHERE filed_at = fromUnixTimestamp64Milli(5000) SETTINGS mutations_sync = 2"
+        )
+
+
 def test_a_file_comes_before_what_was_filed(filed: Any, tmp_path: Path) -> None:
     path = tmp_path / "places.csv"
     path.write_text("site,meter,building\nS1,M1,North\n")
