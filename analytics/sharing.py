@@ -15,6 +15,7 @@ from streams.core.units import format_quantity, parse_decimal
 By = Literal["area", "consumption", "parts"]
 _NEEDED: Final = ("account", "weight")
 _WEIGHT_PLACES: Final = 3
+_CLOSED: Final = "SELECT toString(account) FROM closings WHERE {site}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def share_order(question: Question, sharing: Sharing) -> dict[str, Any]:
     of account and period: sent twice, it is taken once.
 
     Raises:
-        AnalyticsError: The account is not there or paid nothing in the period, or nobody is there to share it.
+        AnalyticsError: The account is not there or paid nothing in the period, nobody is there to share it, one of
+            those named is not there, or one that is to share was closed since.
     """
     frame = printed(energy_and_finance(question))
     accounts = {row["account"]: row for row in frame[frame["level"] == "account"].to_dict("records")}
@@ -59,13 +61,17 @@ def share_order(question: Question, sharing: Sharing) -> dict[str, Any]:
             for account, row in accounts.items()
             if account != sharing.public and row[kind] > 0
         }
+    unknown = sorted({*weights, *sharing.left_out} - accounts.keys())
+    if unknown:
+        raise AnalyticsError(f"site {question.site} has no account {', '.join(map(repr, unknown))} in this period")
     for account in sharing.left_out:
         weights.pop(account, None)
     if not weights:
         raise AnalyticsError(f"no other account of site {question.site} is there to share by {sharing.by}")
-    unknown = sorted(account for account in weights if account not in accounts)
-    if unknown:
-        raise AnalyticsError(f"site {question.site} has no account {', '.join(map(repr, unknown))} in this period")
+    closed = {account for (account,) in question.ask(_CLOSED)} & {sharing.public, *weights}
+    if closed:
+        names = ", ".join(map(repr, sorted(closed)))
+        raise AnalyticsError(f"site {question.site} has closed {names}: a closed account takes no share, --except it")
     period = question.period
     return {
         "order": "share",
@@ -81,7 +87,7 @@ def share_order(question: Question, sharing: Sharing) -> dict[str, Any]:
 def read_weights(path: Path) -> dict[str, str]:
     """Read a CSV file with a line of headings, `account` and `weight`: floor areas, or agreed parts.
 
-    A BOM, which Excel writes, and other columns do not matter.
+    Other columns do not matter.
 
     Raises:
         AnalyticsError: The file cannot be read, lacks a column, or has a line that is none; says which.

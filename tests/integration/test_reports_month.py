@@ -372,6 +372,28 @@ def test_weights_that_cannot_be_used_are_told(world: World, tmp_path: Path, text
     assert said in str(done.exception)
 
 
+def test_who_is_left_out_of_a_share_must_be_there(world: World) -> None:
+    """A slip of the pen would have somebody pay who is not to."""
+    done = sluice(world, *SHARE, "--except", "A-S1-THIEF")
+    assert isinstance(done.exception, AnalyticsError)
+    assert "site S1 has no account 'A-S1-THIEF'" in str(done.exception)
+
+
+def test_a_closed_account_is_told_before_the_ledger_refuses_its_share(world: World) -> None:
+    weights = ("--by", "parts", "--weights", str(write_weights(world, "A-FLAT2", "A-FLAT3")))
+    asked = ("share", "A-FLAT1", "--site", "S2", "--from", "2026-03-01", "--to", "2026-04-01", *weights)
+    done = sluice(world, *asked)
+    assert isinstance(done.exception, AnalyticsError)
+    assert "closed 'A-FLAT3'" in str(done.exception)
+    assert json.loads(sluice(world, *asked, "--except", "A-FLAT3").stdout)["weights"] == {"A-FLAT2": "1"}
+
+
+def write_weights(world: World, *accounts: str) -> Path:
+    path = world.wiring.with_name("weights.csv")
+    path.write_text("account,weight\n" + "".join(f"{account},1\n" for account in accounts))
+    return path
+
+
 def test_a_period_that_is_not_over_is_not_shared(world: World) -> None:
     done = sluice(world, *SHARE[:-1], "2999-01-01")
     assert "is not over" in str(done.exception)
