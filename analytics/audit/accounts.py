@@ -6,28 +6,39 @@ from analytics.audit.check import SHOWN, Check, Fault, Finding, Scope, gather
 from analytics.money import yuan
 
 _BALANCES: Final = f"""
-SELECT sum(rows), count(), countIf(bad),
-    groupArrayIf({SHOWN})(
-        (site, account, toString(entered), toString(deducted), balance, breaks, first_break, known), bad)
+SELECT sum(rows), count(), countIf(bad), groupArrayIf({SHOWN})(
+    (site, account, toString(entered), toString(deducted), balance, breaks, first_break, early, known), bad)
 FROM
 (
-    SELECT site, account, count() AS rows,
-        sumIf(toInt128(amount_nano), kind != 'deduction') AS entered,
-        -sumIf(toInt128(amount_nano), kind = 'deduction') AS deducted,
-        argMax(balance_nano, place) AS balance,
-        countIf(broken) AS breaks,
-        argMinIf((partition, source, offset, line), place, broken) AS first_break,
-        (site, account) IN (SELECT site, account FROM accounts WHERE site IN %(sites)s) AS known,
-        entered - deducted != balance OR breaks > 0 OR NOT known AS bad
+    SELECT moved.site AS site, moved.account AS account, rows, entered, deducted, balance, breaks, first_break,
+        moved.early + (first_at < opened_at) AS early, known,
+        entered - deducted != balance OR breaks > 0 OR early > 0 OR NOT known AS bad
     FROM
     (
-        SELECT toString(site) AS site, toString(account) AS account, kind, amount_nano, balance_nano, place,
-            source, partition, offset, line,
-            toInt128(balance_nano) != toInt128(amount_nano) + lagInFrame(balance_nano) OVER
-                (PARTITION BY site, account ORDER BY place ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS broken
-        FROM movements WHERE site IN %(sites)s AND {{finished}}
-    )
-    GROUP BY site, account
+        SELECT site, account, count() AS rows,
+            sumIf(toInt128(amount_nano), kind != 'deduction') AS entered,
+            -sumIf(toInt128(amount_nano), kind = 'deduction') AS deducted,
+            argMax(balance_nano, place) AS balance,
+            countIf(broken) AS breaks,
+            argMinIf((partition, source, offset, line), place, broken) AS first_break,
+            countIf(is_early) AS early,
+            min(at) AS first_at
+        FROM
+        (
+            SELECT toString(site) AS site, toString(account) AS account, kind, at, amount_nano, balance_nano, place,
+                source, partition, offset, line,
+                toInt128(balance_nano) != toInt128(amount_nano) + lagInFrame(balance_nano) OVER rows AS broken,
+                at < lagInFrame(at) OVER rows AS is_early
+            FROM movements WHERE site IN %(sites)s AND {{finished}}
+            WINDOW rows AS (PARTITION BY site, account ORDER BY place ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
+        )
+        GROUP BY site, account
+    ) AS moved
+    LEFT JOIN
+    (
+        SELECT toString(site) AS site, account, min(at) AS opened_at, 1 AS known
+        FROM accounts WHERE site IN %(sites)s GROUP BY site, account
+    ) AS opened ON moved.site = opened.site AND moved.account = opened.account
 )
 """
 
@@ -84,8 +95,28 @@ FROM
 """
 
 
+# What the orders of each kind do to a balance, and which of them have an id or name another order.
+_FORMS: Final = f"""
+SELECT countIf(what != ''), groupArrayIf({SHOWN})((site, account, kind, toString(at), what), what != '')
+FROM
+(
+    SELECT toString(site) AS site, toString(account) AS account, toString(kind) AS kind, at, multiIf(
+            kind NOT IN ('recharge', 'sale', 'refund', 'closing_refund', 'adjustment', 'reversal', 'opening',
+                'service_fee', 'fee', 'share'), 'is no movement of money that there is',
+            kind IN ('recharge', 'sale') AND amount_nano < 0
+                OR kind IN ('refund', 'closing_refund', 'reversal', 'fee') AND amount_nano > 0,
+                'moves money the wrong way',
+            kind IN ('recharge', 'sale', 'refund', 'adjustment', 'reversal', 'share') AND order_id = '',
+                'is of no order',
+            kind IN ('reversal', 'service_fee') ? of = '' : kind != 'fee' AND of != '', 'names another order or none',
+            '') AS what
+    FROM entries WHERE site IN %(sites)s AND {{finished}}
+)
+"""
+
+
 def check_balances(scope: Scope) -> Check:
-    """Entries - deductions are the balance, and each row's balance follows from the last."""
+    """Entries - deductions are the balance, each row's balance follows from the last, and time never goes back."""
     findings = []
     for sites in scope.groups():
         ((rows, keys, wrong, faults),) = scope.ask(_BALANCES, sites=sites)
@@ -102,6 +133,13 @@ def check_orders(scope: Scope) -> Check:
             ((rows, keys, wrong, faults),) = scope.ask(question, sites=sites)
             found = tuple(Fault(f"site {site}, order {order_id}", what) for site, order_id, what in faults)
             findings.append(Finding(rows, keys, wrong, found))
+        ((wrong, faults),) = scope.ask(_FORMS, sites=sites)
+        found = tuple(
+            Fault(f"site {site}, account {account}", f"{kind} of {at} UTC {what}")
+            for site, account, kind, at, what in faults
+        )
+        # Their rows are counted with the orders already.
+        findings.append(Finding(0, 0, wrong, found))
     return gather("orders", "an order moves money once; a reversal is the whole of one recharge", findings)
 
 
@@ -113,6 +151,7 @@ def _balance_fault(
     balance: int,
     breaks: int,
     first: tuple[int, int, int, int],
+    early: int,
     known: int,
 ) -> Fault:
     told = []
@@ -131,4 +170,6 @@ def _balance_fault(
             f"{breaks} rows whose balance does not follow from the row before; "
             f"the first came of {source} {partition}/{offset}, line {line}"
         )
+    if early:
+        told.append(f"{early} rows are of an earlier time than the row before, or the account itself")
     return Fault(f"site {site}, account {account}", "; ".join(told))

@@ -86,6 +86,10 @@ class Scope:
                 ends[partition] = first
         self.finished = _before(ends)
 
+    def positions(self) -> Mapping[int, int]:
+        """How far the sink is now, which may be further than when the audit began."""
+        return positions(self._client)
+
     def ask(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
         """Rows of a query; `{finished}` in it stands for the condition above."""
         rows: list[tuple[Any, ...]] = self._client.execute(sql.replace("{finished}", self.finished), values)

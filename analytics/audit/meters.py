@@ -5,6 +5,7 @@ from typing import Final
 from analytics.audit.check import SHOWN, Check, Fault, Finding, Scope, gather
 from analytics.flags import UNACCEPTED
 from analytics.money import units, yuan
+from streams.core.consumption import AHEAD_MS
 from streams.core.outcome import NO_VERSION, Flag
 
 _REGISTERS: Final = f"""
@@ -23,7 +24,7 @@ FROM
     (
         SELECT toString(r.site) AS site, toString(r.meter) AS meter, read_at, moment, accepted, register_milli,
             consumption_milli, rolled_milli, times, begin_milli, multiIf(
-                owner != account, 1,
+                owner != account OR meter_kind != kind OR toUnixTimestamp64Milli(read_at) > at_ms + {AHEAD_MS}, 1,
                 NOT accepted, consumption_milli != 0,
                 nth = 1, from_milli != begin_milli OR read_at < begin_at,
                 from_milli != before OR closed OR read_at < at_before OR (read_at = at_before AND NOT is_final)
@@ -34,11 +35,12 @@ FROM
                 lagInFrame(read_at) OVER registers AS at_before, lagInFrame(is_final) OVER registers AS closed
             FROM
             (
-                SELECT site, meter, account, read_at, register_milli, consumption_milli, rolled_milli, from_milli,
-                    is_final, moment, 1 AS accepted
+                SELECT site, meter, account, kind, toUnixTimestamp64Milli(at) AS at_ms, read_at, register_milli,
+                    consumption_milli, rolled_milli, from_milli, is_final, moment, 1 AS accepted
                 FROM accepted_readings WHERE site IN %(sites)s AND {{finished}}
                 UNION ALL
-                SELECT site, meter, account, read_at, register_milli, consumption_milli, 0, 0, 0, 0, 0
+                SELECT site, meter, account, kind, toUnixTimestamp64Milli(at), read_at, register_milli,
+                    consumption_milli, 0, 0, 0, 0, 0
                 FROM readings WHERE site IN %(sites)s AND {{finished}} AND bitAnd(flags, {UNACCEPTED:d}) != 0
             )
             WINDOW registers AS (PARTITION BY site, meter, accepted ORDER BY moment
@@ -46,7 +48,8 @@ FROM
         ) AS r
         LEFT JOIN
         (
-            SELECT site, meter, account AS owner, ratio AS times, register_milli AS begin_milli, at AS begin_at
+            SELECT site, meter, account AS owner, kind AS meter_kind, ratio AS times,
+                register_milli AS begin_milli, at AS begin_at
             FROM meters FINAL WHERE site IN %(sites)s
         ) AS meters ON r.site = meters.site AND r.meter = meters.meter
     )
@@ -66,17 +69,20 @@ FROM
         max(flags) AS noted, multiIf(
             wholes = 0, 'pieces of no reading',
             wholes > 1, 'a reading that is there twice',
+            uniqExact((pieces_of.site, pieces_of.meter, account, kind, at, read_at)) > 1,
+                'of another meter, account or time than their reading',
             amount != 0, 'amounts differ',
             bitAnd(noted, {Flag.PRICED_LATE:d}) != 0, '',
             bitAnd(noted, {Flag.UNPRICED:d}) != 0 ? quantity <= 0 : quantity != 0, 'quantities differ',
             '') AS what
     FROM
     (
-        SELECT partition, source, offset, line, site, meter, amount_nano, consumption_milli AS quantity_milli,
-            flags, 1 AS whole
+        SELECT partition, source, offset, line, site, meter, account, kind, at, read_at, amount_nano,
+            consumption_milli AS quantity_milli, flags, 1 AS whole
         FROM readings WHERE site IN %(sites)s AND {{finished}} AND version = {NO_VERSION}
         UNION ALL
-        SELECT partition, source, offset, line, site, meter, -amount_nano, -quantity_milli, 0, 0
+        SELECT partition, source, offset, line, site, meter, account, kind, at, read_at, -amount_nano,
+            -quantity_milli, 0, 0
         FROM pieces WHERE site IN %(sites)s AND {{finished}}
     ) AS pieces_of
     GROUP BY partition, source, offset, line
@@ -85,22 +91,24 @@ FROM
 
 _PRICES: Final = f"""
 SELECT count(), uniqExact(site, version, band, tier), countIf(bad),
-    groupArrayIf({SHOWN})((site, meter, toString(read_at), quantity, amount, price, version, band, tier), bad)
+    groupArrayIf({SHOWN})(
+        (site, meter, toString(read_at), quantity, amount, price, version, band, tier, tariff, of_tariff), bad)
 FROM
 (
     SELECT toString(c.site) AS site, toString(meter) AS meter, read_at, quantity, amount, price, c.version AS version,
-        toString(c.band) AS band, c.tier AS tier, NOT priced OR toInt128(quantity) * price != amount AS bad
+        toString(c.band) AS band, c.tier AS tier, toString(c.tariff) AS tariff, of_tariff,
+        NOT priced OR toInt128(quantity) * price != amount OR tariff != of_tariff AS bad
     FROM
     (
-        SELECT site, meter, read_at, version, band, tier, consumption_milli AS quantity, amount_nano AS amount
+        SELECT site, meter, read_at, version, band, tier, tariff, consumption_milli AS quantity, amount_nano AS amount
         FROM readings WHERE site IN %(sites)s AND {{finished}} AND version != {NO_VERSION}
         UNION ALL
-        SELECT site, meter, read_at, version, band, tier, quantity_milli, amount_nano
+        SELECT site, meter, read_at, version, band, tier, tariff, quantity_milli, amount_nano
         FROM pieces WHERE site IN %(sites)s AND {{finished}}
     ) AS c
     LEFT JOIN
     (
-        SELECT site, number AS version, bands[b] AS band, toUInt8(t - 1) AS tier, 1 AS priced,
+        SELECT site, number AS version, bands[b] AS band, toUInt8(t - 1) AS tier, 1 AS priced, tariff AS of_tariff,
             arraySum(component -> component[b][t], prices) AS price
         FROM (SELECT * FROM tariff_versions FINAL WHERE site IN %(sites)s)
         ARRAY JOIN arrayEnumerate(bands) AS b
@@ -152,9 +160,11 @@ def check_prices(scope: Scope) -> Check:
             Fault(
                 f"site {site}, meter {meter}, read at {read_at} UTC",
                 f"{units(quantity)} at {price:,} nano-yuan per thousandth is not {yuan(amount)} "
-                f"(version {version}, band {band}, tier {tier})",
+                f"(version {version}, band {band}, tier {tier})"
+                if quantity * price != amount or not of_tariff
+                else f"version {version} is of tariff {of_tariff}, not {tariff}",
             )
-            for site, meter, read_at, quantity, amount, price, version, band, tier in faults
+            for site, meter, read_at, quantity, amount, price, version, band, tier, tariff, of_tariff in faults
         )
         findings.append(Finding(rows, keys, wrong, found))
     return gather("prices", "amount = quantity x price of its version, band and tier", findings)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from analytics.audit.check import SHOWN, Check, Fault, Finding, Scope, gather
+from sinks.clickhouse.positions import SINK
 
 _CHAIN: Final = f"""
 SELECT sum(records), count(), countIf(bad), groupArrayIf({SHOWN})((partition, sequence, what), bad)
@@ -47,20 +48,25 @@ FROM
 
 _ROWS: Final = f"""
 SELECT sum(found), count(), countIf(found != expected),
-    groupArrayIf({SHOWN})((partition, posting_offset, found, expected), found != expected)
+    groupArrayIf({SHOWN})((partition, toString(site), posting_offset, found, expected), found != expected)
 FROM
 (
-    SELECT partition, posting_offset, sum(found) AS found, sum(expected) AS expected
+    SELECT partition, site, posting_offset, sum(found) AS found, sum(expected) AS expected
     FROM
     (
-        SELECT partition, posting_offset, 0 AS found, {{table}} AS expected FROM postings WHERE {{finished}}
+        SELECT partition, site, posting_offset, 0 AS found, {{table}} AS expected FROM postings WHERE {{finished}}
         UNION ALL
-        SELECT partition, posting_offset, count() AS found, 0 AS expected FROM {{table}} WHERE {{finished}}
-        GROUP BY partition, posting_offset
+        SELECT partition, site, posting_offset, count() AS found, 0 AS expected FROM {{table}} WHERE {{finished}}
+        GROUP BY partition, site, posting_offset
     )
-    GROUP BY partition, posting_offset
+    GROUP BY partition, site, posting_offset
 )
 """
+
+
+# A block is claimed before its rows are written, so rows behind the sink's position are those of a claimed block.
+_BEYOND: Final = "SELECT partition, min(posting_offset) FROM postings WHERE NOT ({finished}) GROUP BY partition"
+_CLAIMED: Final = "SELECT partition, first_offset, next_offset FROM sink_blocks FINAL WHERE sink = %(sink)s"
 
 
 def check_batches(scope: Scope) -> Check:
@@ -69,7 +75,23 @@ def check_batches(scope: Scope) -> Check:
     found = Finding(
         rows, keys, wrong, tuple(Fault(f"partition {number}, batch {batch}", what) for number, batch, what in faults)
     )
-    return gather("batches", "a partition's batches follow each other without gap or repeat", [found])
+    lost = _unlooked(scope)
+    findings = [found, Finding(0, 0, len(lost), lost)]
+    return gather("batches", "a partition's batches follow each other without gap or repeat", findings)
+
+
+def _unlooked(scope: Scope) -> tuple[Fault, ...]:
+    """Rows that the sink's record does not know: it was cleared or put back, and the audit would pass over them."""
+    # In this order, while the sink goes on: what is there was claimed before, and is then still claimed or finished.
+    beyond = scope.ask(_BEYOND)
+    claimed = scope.ask(_CLAIMED, sink=SINK)
+    ends = scope.positions()
+    return tuple(
+        Fault(f"partition {number}", f"postings from {offset} on are there, of which the sink's record knows nothing")
+        for number, offset in beyond
+        if offset >= ends.get(number, 0)
+        and not any(of == number and first <= offset < end for of, first, end in claimed)
+    )
 
 
 def check_parts(scope: Scope) -> Check:
@@ -93,8 +115,11 @@ def check_rows(scope: Scope) -> Check:
     for table in ("readings", "pieces", "entries"):
         ((rows, keys, wrong, faults),) = scope.ask(_ROWS.replace("{table}", table))
         found = tuple(
-            Fault(f"partition {number}, posting {offset}", f"{there:,} rows of {table}, {expected:,} were posted")
-            for number, offset, there, expected in faults
+            Fault(
+                f"partition {number}, posting {offset}, site {site}",
+                f"{there:,} rows of {table}, {expected:,} were posted",
+            )
+            for number, site, offset, there, expected in faults
         )
         findings.append(Finding(rows, keys, wrong, found))
     return gather("rows", "readings, pieces and entries are as many as each posting brought", findings)

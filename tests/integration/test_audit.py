@@ -78,7 +78,7 @@ def world(clickhouse: str) -> Iterator[World]:
         for seed in SEEDS_IN_PARTS:
             history.take(3, lines_of(generate(seed), prefix=f"{seed}-"), size=40)
     with own_database(clickhouse, "audit") as url:
-        history.write(url, block=2000)
+        history.write(url, block=400)
         client = Client.from_url(url)
         yield World(client, history)
         client.disconnect()
@@ -117,6 +117,7 @@ PRICED_WHOLLY = (
     " WHERE version = 65535 AND consumption_milli > 0 AND bitAnd(flags, 64 + 128) = 0)"
 )
 REVERSED = "kind = 'recharge' AND (site, order_id) IN (SELECT site, of FROM entries WHERE kind = 'reversal')"
+OTHER_KIND = "kind = 'water' ? 'electricity' : 'water'"
 GONE: Final = ""
 
 
@@ -138,6 +139,11 @@ GONE: Final = ""
         pytest.param("readings", WHOLE, "register_milli + 1 AS register_milli", {"registers"}, id="register"),
         pytest.param("readings", WHOLE, "'A99' AS account", {"balances", "registers"}, id="account"),
         pytest.param("readings", WHOLE, "tier + 1 AS tier", {"prices"}, id="tier"),
+        pytest.param("readings", WHOLE, "'X' AS tariff", {"prices"}, id="tariff"),
+        pytest.param("readings", WHOLE, f"{OTHER_KIND} AS kind", {"registers"}, id="kind"),
+        pytest.param("readings", WHOLE, "at + toIntervalMonth(1) AS at", {"balances"}, id="a-month-later"),
+        pytest.param("readings", WHOLE, "at - toIntervalMonth(1) AS at", {"balances"}, id="a-month-earlier"),
+        pytest.param("readings", WHOLE, "read_at + toIntervalMonth(1) AS read_at", {"registers"}, id="read-later"),
         pytest.param("pieces", "amount_nano > 0", GONE, {"rows", "pieces"}, id="piece-gone"),
         pytest.param(
             "pieces", "amount_nano > 0", "amount_nano + 1 AS amount_nano", {"pieces", "prices"}, id="piece-a-nano-more"
@@ -145,6 +151,13 @@ GONE: Final = ""
         pytest.param(
             "pieces", PRICED_WHOLLY, "quantity_milli + 1 AS quantity_milli", {"pieces", "prices"}, id="piece-Wh"
         ),
+        pytest.param("pieces", "amount_nano > 0", "'X' AS meter", {"pieces"}, id="piece-of-another-meter"),
+        pytest.param("pieces", "amount_nano > 0", "'X' AS account", {"pieces"}, id="piece-of-another-account"),
+        pytest.param("pieces", "amount_nano > 0", f"{OTHER_KIND} AS kind", {"pieces"}, id="piece-of-another-kind"),
+        pytest.param(
+            "pieces", "amount_nano > 0", "read_at + toIntervalMonth(1) AS read_at", {"pieces"}, id="piece-read-later"
+        ),
+        pytest.param("pieces", "amount_nano > 0", "'X' AS tariff", {"prices"}, id="piece-of-another-tariff"),
         pytest.param("entries", REVERSED, GONE, {"rows", "balances", "orders"}, id="recharge-gone"),
         pytest.param("entries", "kind = 'fee'", "amount_nano - 1 AS amount_nano", {"balances"}, id="fee"),
         pytest.param("entries", "kind = 'share'", "amount_nano - 1 AS amount_nano", {"balances", "orders"}, id="share"),
@@ -154,9 +167,20 @@ GONE: Final = ""
             "entries", "kind = 'service_fee'", "-amount_nano AS amount_nano", {"balances", "orders"}, id="service-fee"
         ),
         pytest.param("entries", "kind = 'adjustment'", "amount_nano + 1 AS amount_nano", {"balances"}, id="adjustment"),
+        pytest.param("entries", "kind = 'recharge'", "'refund' AS kind", {"orders"}, id="recharge-as-refund"),
+        pytest.param("entries", "kind = 'refund'", "'recharge' AS kind", {"orders"}, id="refund-as-recharge"),
+        pytest.param("entries", "kind = 'recharge'", "'deduction' AS kind", {"orders"}, id="recharge-as-deduction"),
+        pytest.param("entries", "kind = 'recharge'", "'' AS order_id", {"orders"}, id="recharge-of-no-order"),
+        pytest.param("entries", "kind = 'reversal'", "'adjustment' AS kind", {"orders"}, id="reversal-as-adjustment"),
+        pytest.param(
+            "entries", "kind = 'recharge'", "at - toIntervalMonth(1) AS at", {"balances"}, id="before-its-account"
+        ),
         pytest.param("entries", "kind = 'reversal'", "'nothing' AS of", {"orders"}, id="reversal-of-nothing"),
         pytest.param("entries", "kind = 'reversal'", "amount_nano - 1 AS amount_nano", {"orders"}, id="reversal-more"),
         pytest.param("postings", "sequence = 9 AND readings > 0", GONE, {"batches", "rows"}, id="posting-gone"),
+        pytest.param(
+            "postings", "sequence = 9 AND readings > 0", "'X' AS site", {"rows"}, id="posting-of-another-site"
+        ),
         pytest.param(
             "postings", "sequence = 9", "frames_next + 1 AS frames_next", {"batches"}, id="posting-of-other-inputs"
         ),
@@ -222,7 +246,7 @@ def test_a_missing_name_and_another_price_are_found(world: World) -> None:
     ((site,),) = world.client.execute(read)
     ((used, version),) = world.client.execute("SELECT site, version FROM pieces ORDER BY site, version LIMIT 1")
     dearer = "arrayMap(c -> arrayMap(b -> arrayMap(t -> t + 1, b), c), prices)"
-    for table in ("meters", "tariff_versions"):
+    for table in ("meters", "tariff_versions", "accounts"):
         world.client.execute(f"CREATE TABLE {table}_kept AS {table}")
         world.client.execute(f"INSERT INTO {table}_kept SELECT * FROM {table}")
         world.client.execute(f"EXCHANGE TABLES {table} AND {table}_kept")
@@ -231,12 +255,20 @@ def test_a_missing_name_and_another_price_are_found(world: World) -> None:
         world.client.execute(f"ALTER TABLE meters DELETE WHERE site = '{site}' AND number = 0", settings=change)
         assert world.wrong() == {"registry", "registers"}
         world.client.execute("EXCHANGE TABLES meters AND meters_kept")
+        several = (
+            "SELECT site, max(account) FROM accounts GROUP BY site HAVING uniqExact(number) > 1 ORDER BY site LIMIT 1"
+        )
+        ((of, name),) = world.client.execute(several)
+        world.client.execute(f"ALTER TABLE accounts UPDATE account = '{name}' WHERE site = '{of}'", settings=change)
+        assert "registry" in world.wrong()
+        world.client.execute("EXCHANGE TABLES accounts AND accounts_kept")
         where = f"site = '{used}' AND number = {version}"
         world.client.execute(f"ALTER TABLE tariff_versions UPDATE prices = {dearer} WHERE {where}", settings=change)
         assert world.wrong() == {"prices"}
     finally:
         world.client.execute("EXCHANGE TABLES tariff_versions AND tariff_versions_kept")
         world.client.execute("DROP TABLE meters_kept")
+        world.client.execute("DROP TABLE accounts_kept")
         world.client.execute("DROP TABLE tariff_versions_kept")
 
 
@@ -272,6 +304,15 @@ def test_a_batch_is_left_out_until_its_last_part_is_there(clickhouse: str, monke
         for table in ("postings", "readings", "pieces", "entries"):
             client.execute(f"ALTER TABLE {table} DELETE WHERE {lost} SETTINGS mutations_sync = 2")
         assert "parts" in {check.name for check in audit(client) if check.wrong}
+
+
+@pytest.mark.parametrize("left", ["partition != 1", "0"], ids=["of-a-partition", "of-all"])
+def test_a_lost_record_of_the_sink_is_found(world: World, left: str) -> None:
+    """By it the audit would look at none of the rows, and pass."""
+    with world.instead("sink_positions", f"SELECT * FROM {{kept}} WHERE {left}"):
+        check = world.audit()["batches"]
+        assert "partition 1" in [fault.key for fault in check.faults]
+        assert check.wrong == (1 if left != "0" else 4)
 
 
 def test_all_is_as_it_was(world: World) -> None:
