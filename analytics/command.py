@@ -69,7 +69,10 @@ def _draw(name: str, frame: pd.DataFrame, path: Path) -> None:
     from analytics.plots import DRAWINGS
     from analytics.plots.picture import save
 
-    save(DRAWINGS[name](frame), path)
+    missing = save(DRAWINGS[name](frame), path)
+    if missing:
+        text = "sluice: no font here has %s, which %s shows as boxes: install one, such as Debian's fonts-wqy-zenhei"
+        typer.echo(text % (missing, path), err=True)
 
 
 def _format_of(out: Path | None) -> Format:

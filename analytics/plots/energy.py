@@ -7,7 +7,22 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analytics.plots.picture import COLOURS, amounts, bars, by_day, dates, day_axis, empty, figure, thousands
+from analytics.plots.picture import (
+    COLOURS,
+    SERIES,
+    amounts,
+    bars,
+    by_day,
+    dates,
+    day_axis,
+    empty,
+    figure,
+    largest,
+    legend,
+    named,
+    others,
+    thousands,
+)
 
 _UNIT = 1000
 _SHOWN = 25
@@ -39,15 +54,21 @@ def draw_usage_hours(frame: pd.DataFrame) -> Figure:
         if of_kind.empty:
             empty(each)
             continue
-        for number, (site, rows) in enumerate(of_kind.groupby("site")):
-            days = rows["day"].nunique()
-            hours = [sum(value for value in rows[f"h{hour:02d}_milli"] if value is not None) for hour in range(24)]
-            values = [value / days for value in amounts(hours, _UNIT)]
-            each.step(range(24), values, where="mid", color=COLOURS[number % len(COLOURS)], label=str(site))
+        loads = {
+            str(site): [
+                sum(value for value in rows[f"h{hour:02d}_milli"] if value is not None) / rows["day"].nunique()
+                for hour in range(24)
+            ]
+            for site, rows in of_kind.groupby("site")
+        }
+        shown = largest([sum(hours) for hours in loads.values()], SERIES)
+        for number, (site, hours) in enumerate(list(loads.items())[place] for place in shown):
+            each.step(range(24), [value / _UNIT for value in hours], where="mid", color=COLOURS[number], label=site)
+        others(each, len(loads) - len(shown), "sites that use less")
         each.set_ylabel(f"{kind}, {unit} an hour")
         each.set_ylim(bottom=0)
         each.set_xticks(range(0, 24, 2), [f"{hour:02d}" for hour in range(0, 24, 2)])
-        each.legend(frameon=False, fontsize=9)
+        legend(each)
         thousands(each)
     return made
 
@@ -57,7 +78,7 @@ def draw_ranking(frame: pd.DataFrame) -> Figure:
     made, axes = figure(2, title="Ranking")
     for each, (kind, unit) in zip(axes, _KINDS.items(), strict=True):
         of_kind = frame[frame["kind"] == kind].head(_SHOWN)
-        bars(each, list(of_kind["meter"]), list(of_kind["consumption_milli"]), _UNIT, f"{kind}, {unit}")
+        bars(each, named(of_kind, "meter"), list(of_kind["consumption_milli"]), _UNIT, f"{kind}, {unit}")
     return made
 
 
@@ -80,8 +101,10 @@ def draw_losses(frame: pd.DataFrame) -> Figure:
     if days.empty:
         empty(axes)
         return made
-    for number, ((site, master), rows) in enumerate(days.groupby(["site", "master"])):
-        colour = COLOURS[number % len(COLOURS)]
+    masters = list(days.groupby(["site", "master"]))
+    shown = largest([max(rows["loss_bp"]) for _, rows in masters], SERIES)
+    for number, ((site, master), rows) in enumerate(masters[place] for place in shown):
+        colour = COLOURS[number]
         share = amounts(list(rows["loss_bp"]), 100)
         axes.plot(day_axis(rows["day"]), share, color=colour, label=f"{site} {master}", linewidth=1.5)
         for day, value, flagged, heard, expected in zip(
@@ -91,11 +114,12 @@ def draw_losses(frame: pd.DataFrame) -> Figure:
                 axes.plot(day_axis([day]), [value], "o", color=COLOURS[3])
             elif heard < expected:
                 axes.plot(day_axis([day]), [value], "o", color=colour, markerfacecolor="white")
+    others(axes, len(masters) - len(shown), "masters that lose less")
     axes.plot([], [], "o", color=COLOURS[3], label="unexplained")
     axes.plot([], [], "o", color="#555555", markerfacecolor="white", label="meters not heard")
     axes.axhline(0, color="#333333", linewidth=0.8)
     axes.set_ylabel("loss, % of the master")
-    axes.legend(frameon=False, fontsize=9)
+    legend(axes)
     dates(axes)
     return made
 

@@ -5,10 +5,26 @@ from datetime import date
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analytics.plots.picture import COLOURS, amounts, bars, by_day, empty, figure, legend_above, thousands
+from analytics.plots.picture import (
+    BARS,
+    COLOURS,
+    SERIES,
+    amounts,
+    bars,
+    below,
+    by_day,
+    empty,
+    figure,
+    largest,
+    legend,
+    named,
+    others,
+    thousands,
+)
 
 _YUAN = 10**9
 _SHOWN = 25
+_MOVED = ("opening", "recharged", "refunded", "adjusted", "service_fees", "fees", "shared", "deducted", "closing")
 
 
 def draw_collections(frame: pd.DataFrame) -> Figure:
@@ -32,9 +48,9 @@ def draw_arrears(frame: pd.DataFrame) -> Figure:
     """Above: the largest arrears; below: the balances that are over first."""
     owing = frame[frame["status"] == "arrears"].head(_SHOWN)
     lasting = frame[frame["days_left"].notna()].sort_values("days_left", kind="stable").head(_SHOWN)
-    made, (above, below) = figure(2, title="Arrears and days left")
-    bars(above, list(owing["account"]), list(owing["arrears_nano"]), _YUAN, "arrears, yuan")
-    bars(below, list(lasting["account"]), list(lasting["days_left"]), 1, "days left", colour=COLOURS[1])
+    made, (above, under) = figure(2, title="Arrears and days left")
+    bars(above, named(owing, "account"), list(owing["arrears_nano"]), _YUAN, "arrears, yuan")
+    bars(under, named(lasting, "account"), list(lasting["days_left"]), 1, "days left", colour=COLOURS[1])
     return made
 
 
@@ -54,21 +70,27 @@ def draw_sales(frame: pd.DataFrame) -> Figure:
 def draw_components(frame: pd.DataFrame) -> Figure:
     """What each component brought each site, one upon the other."""
     made, (axes,) = figure(title="Deductions by component")
-    of_sites = frame[frame["level"] == "site"]
-    sites = sorted(set(of_sites["site"]))
-    if not sites:
+    rows = frame[frame["level"] == "site"]
+    sums: dict[str, dict[str, int]] = {}
+    totals: dict[str, int] = {}
+    for site, component, amount in zip(rows["site"], rows["component"], rows["amount_nano"], strict=True):
+        of_component = sums.setdefault(component, {})
+        of_component[site] = of_component.get(site, 0) + amount
+        totals[site] = totals.get(site, 0) + amount
+    if not totals:
         empty(axes)
         return made
-    below = [0.0] * len(sites)
-    for number, (component, rows) in enumerate(of_sites.groupby("component")):
-        sums = rows.groupby("site")["amount_nano"].sum()
-        values = amounts([sums.get(site, 0) for site in sites], _YUAN)
-        colour = COLOURS[number % len(COLOURS)]
-        axes.bar(range(len(sites)), values, bottom=below, color=colour, label=str(component), width=0.6)
-        below = [low + value for low, value in zip(below, values, strict=True)]
-    axes.set_xticks(range(len(sites)), sites)
-    axes.set_ylabel("yuan")
-    legend_above(axes)
+    sites = [list(totals)[place] for place in largest(list(totals.values()), BARS)]
+    names = [list(sums)[place] for place in largest([sum(each.values()) for each in sums.values()], SERIES)]
+    bottoms = [0.0] * len(sites)
+    for name, colour in zip(names, COLOURS, strict=False):
+        values = amounts([sums[name].get(site, 0) for site in sites], _YUAN)
+        axes.bar(range(len(sites)), values, bottom=bottoms, color=colour, label=name, width=0.6)
+        bottoms = [bottom + value for bottom, value in zip(bottoms, values, strict=True)]
+    others(axes, len(sums) - len(names), "components that brought less")
+    axes.set_ylabel("yuan" if len(sites) == len(totals) else f"yuan\nthe largest {BARS} of {len(totals):,} sites")
+    below(axes, sites)
+    legend(axes)
     thousands(axes)
     return made
 
@@ -86,7 +108,9 @@ def draw_late(frame: pd.DataFrame) -> Figure:
 
 def draw_energy_and_finance(frame: pd.DataFrame) -> Figure:
     """Above: what came in and was deducted, and the balances before and after; below: electricity, and water."""
-    sites = frame[frame["level"] == "site"]
+    every = frame[frame["level"] == "site"]
+    moved = [max(row) for row in zip(*(map(abs, every[f"{name}_nano"]) for name in _MOVED), strict=True)]
+    sites = every.iloc[largest(moved, BARS)]
     made, (money, electricity, water) = figure(3, title="Energy and finance by site", height=3.2)
     rare = [name for name in ("refunded", "adjusted", "service_fees", "fees", "shared") if sites[f"{name}_nano"].any()]
     names = ("opening", "recharged", *rare, "deducted", "closing")
@@ -100,13 +124,13 @@ def draw_energy_and_finance(frame: pd.DataFrame) -> Figure:
         empty(money)
     else:
         money.axhline(0, color="#333333", linewidth=0.8)
-        money.set_ylabel("yuan")
-        legend_above(money)
-        money.set_xticks(list(range(len(sites))), list(sites["site"]))
+        money.set_ylabel("yuan" if len(sites) == len(every) else f"yuan\nthe largest {BARS} of {len(every):,} sites")
+        legend(money)
+        below(money, list(sites["site"]))
         thousands(money)
     flows = ((electricity, "electricity", "kWh"), (water, "water", "m³"))
     for number, (axes, kind, unit) in enumerate(flows):
         # A kind that nobody consumes has no scale.
-        used = list(sites[f"{kind}_milli"]) if sites[f"{kind}_milli"].any() else []
-        bars(axes, list(sites["site"])[: len(used)], used, 1000, f"{kind}, {unit}", colour=COLOURS[number])
+        used = list(every[f"{kind}_milli"]) if every[f"{kind}_milli"].any() else []
+        bars(axes, list(every["site"])[: len(used)], used, 1000, f"{kind}, {unit}", colour=COLOURS[number])
     return made

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analytics.plots.picture import COLOURS, amounts, bars, empty, figure
+from analytics.plots.picture import COLOURS, amounts, bars, empty, figure, named
 
 _SHOWN = 25
 _HOUR_MS = 3_600_000
@@ -14,7 +14,7 @@ def draw_silent(frame: pd.DataFrame) -> Figure:
     """The meters that were silent longest."""
     made, (axes,) = figure(title="Silent meters")
     shown = frame.head(_SHOWN)
-    names = [f"{row.meter} ({row.status})" for row in shown.itertuples()]
+    names = [f"{name} ({status})" for name, status in zip(named(shown, "meter"), shown["status"], strict=True)]
     bars(axes, names, list(shown["silent_took_ms"]), _HOUR_MS, "hours without a reading")
     return made
 
@@ -24,12 +24,12 @@ def draw_completeness(frame: pd.DataFrame) -> Figure:
     meters = frame[frame["level"] == "meter"]
     made, (above, below) = figure(2, title="Completeness and lateness")
     lacking = meters[meters["completeness_bp"].notna()].sort_values("completeness_bp", kind="stable").head(_SHOWN)
-    bars(above, list(lacking["meter"]), list(lacking["completeness_bp"]), 100, "received, % of expected")
+    bars(above, named(lacking, "meter"), list(lacking["completeness_bp"]), 100, "received, % of expected")
     late = meters[meters["longest_delay_took_ms"].notna()]
     late = late.sort_values("longest_delay_took_ms", ascending=False, kind="stable").head(_SHOWN)
     bars(
         below,
-        list(late["meter"]),
+        named(late, "meter"),
         list(late["longest_delay_took_ms"]),
         _MINUTE_MS,
         "longest delay, minutes",
@@ -42,7 +42,8 @@ def draw_alarms(frame: pd.DataFrame) -> Figure:
     """The meters and kinds with most alarms."""
     made, (axes,) = figure(title="Alarms")
     shown = frame.head(_SHOWN)
-    bars(axes, [f"{row.meter} {row.kind}" for row in shown.itertuples()], list(shown["alarms"]), 1, "alarms")
+    names = [f"{name} {kind}" for name, kind in zip(named(shown, "meter"), shown["kind"], strict=True)]
+    bars(axes, names, list(shown["alarms"]), 1, "alarms")
     return made
 
 

@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["exact", "money", "period", "show.cells"])
+@pytest.mark.parametrize("name", ["exact", "money", "period", "plots.picture", "show.cells"])
 def test_examples_hold(name: str) -> None:
     results = doctest.testmod(importlib.import_module(f"analytics.{name}"))
     assert results.attempted
