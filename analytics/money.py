@@ -22,22 +22,27 @@ def cents(nano: int) -> int:
 
 
 def share_cents(total: int, parts: Sequence[int]) -> list[int]:
-    """Cents of parts that add up to the cents of their total; each part is rounded down or up.
+    """Cents of parts that add up to the cents of their total, where they can each part rounded down or up.
 
     Args:
-        total: Cents, between the sum of all parts rounded down and that of all rounded up.
-        parts: Nano-yuan, 0 or more. Those with the largest rests are rounded up; of equal ones the first.
+        total: Cents, 0 or more; mostly between the sum of all parts rounded down and that of all rounded up. It is
+            not where a total was rounded in several pieces, and a part lies in two of them.
+        parts: Nano-yuan, 0 or more. Those with the largest rests are rounded up; of equal ones the first. What is
+            still missing is shared by all, and what is too much the largest give.
 
     >>> share_cents(3, [14_000_000, 13_000_000, 3_000_000])
     [2, 1, 0]
+    >>> share_cents(1, [10_000_000, 10_000_000]), share_cents(4, [10_000_000, 10_000_000])
+    ([0, 1], [2, 2])
     """
-    down = [part // NANO_PER_CENT for part in parts]
-    missing = total - sum(down)
+    shares = [part // NANO_PER_CENT for part in parts]
+    missing = total - sum(shares)
     largest = sorted(range(len(parts)), key=lambda index: -(parts[index] % NANO_PER_CENT))
-    for index in largest[:missing]:
-        down[index] += 1
-    assert sum(down) == total, f"{len(parts)} parts cannot make {total} cents"
-    return down
+    for number in range(missing):
+        shares[largest[number % len(largest)]] += 1
+    for _ in range(-missing):
+        shares[shares.index(max(shares))] -= 1
+    return shares
 
 
 def yuan(nano: int) -> str:

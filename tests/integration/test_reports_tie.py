@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from clickhouse_driver import Client
 
 from analytics.errors import TieError
 from analytics.period import Period, day_start_ms
@@ -16,7 +17,9 @@ from analytics.reports.sales import printed as printed_sales
 from analytics.reports.sales import sales
 from analytics.reports.usage import usage, usage_hours
 from tests import reckoning
+from tests.integration.clickhouse_places import own_database
 from tests.integration.drawn_world import DrawnWorld, drawn_world
+from tests.ledger_history import History, Line
 from tests.reckoning import nano
 
 SEEDS = range(100, 130)
@@ -263,3 +266,45 @@ def test_days_of_accounts_and_meters_are_as_reckoned(world: DrawnWorld) -> None:
     )
     assert broken[0][0] > 100
     assert broken[0][1:] == (0, 0)
+
+
+def test_what_is_priced_after_a_take_over_is_printed(clickhouse: str) -> None:
+    """The old meter's consumption lies on both sides of it: rounded apart, it is a cent less than both meters'."""
+
+    def line(hour: int, **fields: Any) -> Line:
+        return {"at": f"2026-03-01T{hour:02d}:00:00Z", "site": "S1", **fields}
+
+    def tariff(hour: int, name: str, start: str) -> Line:
+        components = {"supply": {"all": ["1"]}}
+        given = {"tariff": name, "from": start, "unit": "kWh", "cycle": "month", "components": components}
+        return line(hour, order="set_tariff", **given)
+
+    def reading(hour: int, meter: str, register: str) -> Line:
+        return line(hour, reading={"meter": meter, "register": register, "read_at": f"2026-03-01T{hour:02d}:00:00Z"})
+
+    install = {"meter": "M1", "account": "A", "kind": "electricity", "tariff": "LATER", "register": "0"}
+    replace = {"meter": "M1", "final": "0.010", "new_meter": "M2", "register": "0"}
+    history = History()
+    history.take(
+        0,
+        [
+            tariff(0, "NOW", "2026-03-01T00:00:00Z"),
+            tariff(0, "LATER", "2026-12-01T00:00:00Z"),
+            line(0, order="open_account", account="A"),
+            line(0, order="install_meter", **install, credit="meter", remaining="5"),
+            reading(1, "M1", "0.005"),
+            line(1, order="assign_tariff", meter="M1", tariff="NOW"),
+            reading(2, "M1", "0.010"),
+            line(3, order="replace_meter", **replace, remaining="7"),
+            reading(4, "M2", "0.010"),
+            tariff(5, "LATER", "2026-03-01T00:00:00Z"),
+        ],
+        size=1,
+    )
+    with own_database(clickhouse, "late") as url:
+        history.write(url)
+        with Client.from_url(url) as client:
+            shown = printed(energy_and_finance(Question(client, ALL)))
+    (account,) = records(shown, "account")
+    assert (account["closing_cents"], account["deducted_cents"]) == (699, 1)
+    assert [row["deducted_cents"] for row in records(shown, "meter")] == [0, 1]

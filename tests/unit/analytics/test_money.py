@@ -29,6 +29,16 @@ def test_what_ties_two_rounded_balances_can_be_shared_by_the_meters(opening: int
         assert exact // NANO_PER_CENT <= share <= -(-exact // NANO_PER_CENT)
 
 
+@given(SPENT.filter(bool), st.integers(0, 5))
+def test_any_total_is_shared(deducted: list[int], rounded: int) -> None:
+    """Also one that was rounded in several pieces; nobody gets less than nothing."""
+    for total in (sum(deducted) // NANO_PER_CENT - rounded, sum(deducted) // NANO_PER_CENT + rounded):
+        if total >= 0:
+            shares = share_cents(total, deducted)
+            assert sum(shares) == total
+            assert min(shares) >= 0
+
+
 @given(NANO)
 def test_yuan_keeps_every_digit(nano: int) -> None:
     whole, _, fraction = yuan(nano).lstrip("-").partition(".")
