@@ -1,5 +1,6 @@
 """The way to the database."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ def connected(settings: Settings) -> Iterator[Any]:
         EndpointError: No ClickHouse runs.
         AnalyticsError: It cannot be reached or refuses a query; the message is its first line.
     """
+    # What it says with a trace, the error says in a line.
+    logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)
     client = Client.from_url(clickhouse_url(settings))
     try:
         yield client
