@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 from typing import Any, Final
 
 import pandas as pd
@@ -139,9 +140,11 @@ def find_drop(days: Mapping[date, int]) -> Drop | None:
     """The day after which the average day is the smallest share of the average day before; None if no share is
     `DROPPED_BP` or less."""
     order = sorted(days)
+    # What was used up to each day: summed up anew for each, a year of 10,000 meters would take two minutes.
+    used = [0, *accumulate(days[day] for day in order)]
     best: Drop | None = None
     for split in range(SIDE_DAYS, len(order) - SIDE_DAYS + 1):
-        before, after = average(days, order[:split]), average(days, order[split:])
+        before, after = used[split] // split, (used[-1] - used[split]) // (len(order) - split)
         dropped = before and after * 10_000 <= before * DROPPED_BP
         if dropped and (best is None or after * best.before < best.after * before):
             best = Drop(order[split], before, after)
