@@ -11,6 +11,7 @@ from analytics.exact import Integers, exact_sum, product, sums
 from analytics.money import cents, share_cents, units, yuan
 from analytics.question import Columns, Question, exact_frame
 from analytics.reports.booked import booked
+from analytics.settled import settled
 
 COLUMNS: Final = (
     "level",
@@ -58,6 +59,10 @@ def energy_and_finance(question: Question) -> pd.DataFrame:
     Raises:
         TieError: The rows do not add up.
     """
+    return settled(question, _made)
+
+
+def _made(question: Question) -> pd.DataFrame:
     accounts, meters = booked(question)
     _check_meters(meters)
     _check_accounts(accounts, meters)
