@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import pandas as pd
 
 from analytics.filed_places import places_of
+from analytics.period import Period
 from analytics.places import per_m2
 from analytics.question import Question, exact_frame
 
@@ -72,6 +74,8 @@ FROM readings WHERE {site} AND read_at >= %(first)s AND read_at < %(end)s
 GROUP BY site, account, meter, kind
 """
 
+_LAST_DAY: Final = "SELECT toDate(max(at), 'Asia/Shanghai') FROM readings WHERE at < %(end)s"
+
 
 def usage(question: Question) -> pd.DataFrame:
     """What every meter consumed on every day, in all and by band and tier, and what it cost, by component.
@@ -116,7 +120,8 @@ def usage_hours(question: Question) -> pd.DataFrame:
 
 
 def ranking(question: Question) -> pd.DataFrame:
-    """Meters by consumption in a period, each beside the same days a month and a year before.
+    """Meters by consumption in a period, each beside the same days a month and a year before; of a period that is not
+    over, beside as many days as there are.
 
     Returns:
         Columns `RANKING`, each kind ranked by itself. `share_bp` is of the kind's sum, the changes are relative to the
@@ -127,8 +132,9 @@ def ranking(question: Question) -> pd.DataFrame:
     """
     places = places_of(question)
     now = question.ask(_SUMS)
+    there = _days_there(question)
     before = {
-        months: {(row[0], row[2]): row[4] for row in question.over(question.period.months_before(months)).ask(_SUMS)}
+        months: {(row[0], row[2]): row[4] for row in question.over(there.months_before(months)).ask(_SUMS)}
         for months in (1, 12)
     }
     rows = []
@@ -144,6 +150,13 @@ def ranking(question: Question) -> pd.DataFrame:
             sizes = (area, per_m2(used, area))
             rows.append((rank, site, account, meter, kind, used, share, amount, *compared, *sizes))
     return exact_frame(rows, RANKING)
+
+
+def _days_there(question: Question) -> Period:
+    """The period without the days that are to come: nothing of them can be held against a month before."""
+    ((last,),) = question.ask(_LAST_DAY)
+    period = question.period
+    return Period(period.first, min(period.end, max(period.first, last) + timedelta(days=1)))
 
 
 def _change(now: int, before: int | None) -> int | None:

@@ -15,6 +15,7 @@ from analytics.reports.events import commands
 from analytics.reports.losses import losses
 from analytics.reports.rounds import completeness, silent
 from analytics.reports.theft import theft
+from analytics.reports.usage import ranking
 from tests.integration.clickhouse_places import own_database
 from tests.ledger_history import History, Line
 
@@ -170,6 +171,13 @@ def test_days_that_are_to_come_do_not_make_a_balance_last(client: Any) -> None:
     assert row["days_left"] == row["balance_nano"] // row["deducted_a_day_nano"]
     over = Period(date(2026, 3, 1), date(2026, 3, 12))
     assert [row for row in rows(arrears(Question(client, over))) if row["account"] == "A-S1-B"] == [row]
+
+
+def test_days_that_are_to_come_are_not_held_against_a_month_before(client: Any) -> None:
+    """Of February there is the 28th alone, and of March that day is to come."""
+    (row,) = rows(ranking(Question(client, MARCH)), meter="S1-B")
+    assert (row["month_before_milli"], row["month_over_month_bp"]) == (None, None)
+    assert row["consumption_milli"] == 24 * (DAYS - 1) * HOUR_WH
 
 
 def test_an_account_that_was_closed_with_nothing_is_closed(client: Any) -> None:
