@@ -57,6 +57,9 @@ FROM
 )
 """
 
+WHOSE: Final = "cityHash64(site, meter, account, kind, at, read_at)"
+"""In one number: sets of all values would take more memory than the rows."""
+
 _PIECES: Final = f"""
 SELECT sum(rows), count(), countIf(what != ''),
     groupArrayIf({SHOWN})((site, meter, partition, source, offset, line, what, toString(amount), toString(quantity)),
@@ -69,20 +72,18 @@ FROM
         max(flags) AS noted, multiIf(
             wholes = 0, 'pieces of no reading',
             wholes > 1, 'a reading that is there twice',
-            uniqExact((pieces_of.site, pieces_of.meter, account, kind, at, read_at)) > 1,
-                'of another meter, account or time than their reading',
+            min(whose) != max(whose), 'of another meter, account or time than their reading',
             amount != 0, 'amounts differ',
             bitAnd(noted, {Flag.PRICED_LATE:d}) != 0, '',
             bitAnd(noted, {Flag.UNPRICED:d}) != 0 ? quantity <= 0 : quantity != 0, 'quantities differ',
             '') AS what
     FROM
     (
-        SELECT partition, source, offset, line, site, meter, account, kind, at, read_at, amount_nano,
+        SELECT partition, source, offset, line, site, meter, {WHOSE} AS whose, amount_nano,
             consumption_milli AS quantity_milli, flags, 1 AS whole
         FROM readings WHERE site IN %(sites)s AND {{finished}} AND version = {NO_VERSION}
         UNION ALL
-        SELECT partition, source, offset, line, site, meter, account, kind, at, read_at, -amount_nano,
-            -quantity_milli, 0, 0
+        SELECT partition, source, offset, line, site, meter, {WHOSE}, -amount_nano, -quantity_milli, 0, 0
         FROM pieces WHERE site IN %(sites)s AND {{finished}}
     ) AS pieces_of
     GROUP BY partition, source, offset, line
