@@ -29,7 +29,8 @@ def read_csv(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) ->
         headings = [name.strip() for name in reader.fieldnames or ()]
         missing = [name for name in needed if name not in headings]
         if missing:
-            raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}")
+            there = ", ".join(headings) or "nothing"
+            raise AnalyticsError(f"{path}: no column {' and no column '.join(missing)}; there is {there}")
         twice = [name for name in (*needed, *optional) if headings.count(name) > 1]
         if twice:
             raise AnalyticsError(f"{path}: two columns {' and two columns '.join(twice)}")

@@ -45,7 +45,8 @@ def test_a_statement_without_channels_speaks_for_all(tmp_path: Path) -> None:
         ('order_id,amount\nR2,"1,234.50"\n', "line 2: '1,234.50' is no amount"),
         ("order_id,amount,amount\nR1,1,2\n", "two columns amount"),
         ("order_id,amount,channel,channel\nR1,1,a,b\n", "two columns channel"),
-        ("order_id;amount\nR1;1\n", "no column order_id and no column amount"),
+        ("order_id;amount\nR1;1\n", "no column order_id and no column amount; there is order_id;amount"),
+        ("订单号,金额\nR1,1\n", "no column amount; there is 订单号, 金额"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
