@@ -37,6 +37,14 @@ def report_command(
     report = REPORTS.get(name)
     if report is None:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(REPORTS)}", param_hint="NAME")
+    for option, file, names in (
+        ("--statement", statement, ("collections",)),
+        ("--meters", meters, ("losses", "theft")),
+        ("--places", places, ("zones", "ranking")),
+    ):
+        if file is not None and name not in names:
+            # Who gives a statement to another report would take it for compared.
+            raise typer.BadParameter(f"is for {' and '.join(names)}, {name} does not read it", param_hint=option)
     written = written or _format_of(out)
     if written is Format.XLSX and out is None:
         raise typer.BadParameter("xlsx needs --out FILE", param_hint="--format")
@@ -78,7 +86,11 @@ def _draw(name: str, frame: pd.DataFrame, path: Path) -> None:
 def _format_of(out: Path | None) -> Format:
     """What a file's ending says."""
     ending = "" if out is None else out.suffix.removeprefix(".").lower()
-    return Format(ending) if ending in set(Format) else Format.TABLE
+    if ending in ("", "txt"):
+        return Format.TABLE
+    if ending not in set(Format):
+        raise typer.BadParameter(f"is needed: .{ending} is none of .csv, .json, .xlsx, .txt", param_hint="--format")
+    return Format(ending)
 
 
 def day_of(text: str, option: str) -> date:
