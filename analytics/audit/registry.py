@@ -20,8 +20,20 @@ FROM
 """
 
 
+_SEATS: Final = f"""
+SELECT countIf(bad), groupArrayIf({SHOWN})((site, meter, replaces), bad)
+FROM
+(
+    SELECT toString(site) AS site, meter, replaces, (site, account, replaces) NOT IN (
+        SELECT toString(site), account, meter FROM meters) AS bad
+    FROM meters WHERE replaces != '' AND {{finished}}
+)
+"""
+
+
 def check_registry(scope: Scope) -> Check:
-    """Accounts, meters and tariff versions of a site are numbered from 0 without gaps."""
+    """Accounts, meters and tariff versions of a site are numbered from 0 without gaps; a meter replaces one that was
+    there."""
     findings = []
     for table, name in _NAMES.items():
         # A tariff has a number for each of its versions.
@@ -30,4 +42,10 @@ def check_registry(scope: Scope) -> Check:
         ((rows, keys, wrong, faults),) = scope.ask(question)
         found = tuple(Fault(f"site {site}, {table}", what) for site, what in faults)
         findings.append(Finding(rows, keys, wrong, found))
+    ((wrong, faults),) = scope.ask(_SEATS)
+    seats = tuple(
+        Fault(f"site {site}, meter {meter}", f"replaces {replaces}, which its account never had")
+        for site, meter, replaces in faults
+    )
+    findings.append(Finding(0, 0, wrong, seats))
     return gather("registry", "accounts, meters and tariff versions are numbered without gaps", findings)

@@ -255,6 +255,15 @@ def test_a_missing_name_and_another_price_are_found(world: World) -> None:
         world.client.execute(f"ALTER TABLE meters DELETE WHERE site = '{site}' AND number = 0", settings=change)
         assert world.wrong() == {"registry", "registers"}
         world.client.execute("EXCHANGE TABLES meters AND meters_kept")
+        world.client.execute("CREATE TABLE meters_bad AS meters")
+        world.client.execute(
+            "INSERT INTO meters_bad SELECT * REPLACE (replaces = '' ? '' : 'X' AS replaces) FROM meters"
+        )
+        world.client.execute("EXCHANGE TABLES meters AND meters_bad")
+        replaced = world.wrong()
+        world.client.execute("EXCHANGE TABLES meters AND meters_bad")
+        world.client.execute("DROP TABLE meters_bad")
+        assert replaced == {"registry"}
         several = (
             "SELECT site, max(account) FROM accounts GROUP BY site HAVING uniqExact(number) > 1 ORDER BY site LIMIT 1"
         )
