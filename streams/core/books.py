@@ -17,7 +17,6 @@ from streams.core.outcome import (
     Alarm,
     Command,
     Entry,
-    Flag,
     MeterInstalled,
     Notice,
     Outcome,
@@ -26,8 +25,6 @@ from streams.core.outcome import (
 )
 from streams.core.supply import Supplies
 from streams.core.tariff import Tariffs, TariffVersion
-
-_NOT_NEWER = int(Flag.LATE | Flag.DUPLICATE | Flag.CONFLICT)
 
 
 class Journal:
@@ -54,34 +51,6 @@ class Journal:
             self._pieces.append(pieces)
         self._readings.append(readings)
         self._count += len(readings)
-
-    @property
-    def chunks(self) -> int:
-        """How many times rows were added."""
-        return len(self._readings)
-
-    def not_newer(self, chunk: int) -> dict[tuple[int, int], list[bool]]:
-        """Which readings, of those added from a chunk on, were late, duplicates or conflicts.
-
-        Returns:
-            By offset and line, where that was so at least once: for each time that the line came, whether it was.
-        """
-        found: dict[tuple[int, int], list[bool]] = {}
-        added = self._readings[chunk:]
-        for rows in added:
-            flagged = rows[rows["flags"] & _NOT_NEWER != 0]
-            found.update(
-                {place: [] for place in zip(flagged["offset"].tolist(), flagged["line"].tolist(), strict=True)}
-            )
-        if not found:
-            return found
-        offsets = np.unique([offset for offset, _ in found])
-        for rows in added:
-            for row in rows[np.isin(rows["offset"], offsets)]:
-                times = found.get((int(row["offset"]), int(row["line"])))
-                if times is not None:
-                    times.append(bool(row["flags"] & _NOT_NEWER))
-        return found
 
     def outcome(self) -> Outcome:
         """All of it."""

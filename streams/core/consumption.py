@@ -40,8 +40,6 @@ class Judgement:
 
     refusal: str = ""
     flags: Flag = NO_FLAGS
-    newer: bool = False
-    """Whether it is newer than the accepted one, so that it says something about supply (P27)."""
     consumption: int = 0
     pieces: list[Piece] = field(default_factory=list)
     cell: Piece | None = None
@@ -78,7 +76,7 @@ def judge_reading(
         return Judgement(flags=_older(register, read_at, meter.register, meter.read_at))
     if meter.held is not None and read_at == meter.held[1]:
         return Judgement(flags=_older(register, read_at, *meter.held))
-    judgement = Judgement(newer=True)
+    judgement = Judgement()
     confirmed = _confirmed(meter, register, read_at)
     meter.held = None
     advance = confirmed or _advance(meter, register)
@@ -95,6 +93,14 @@ def judge_reading(
     charge(meter, tariffs, judgement, consumption=consumption, rollover=rollover, until=read_at, bands=told)
     meter.register = register
     return judgement
+
+
+def is_newer(meter: Meter, read_at: int) -> bool:
+    """Whether a reading is newer than what is known of its meter, so that it says something about its state (P27).
+
+    To be asked before it is judged. One of the time of the held reading is not: it is that one again.
+    """
+    return read_at > meter.read_at and (meter.held is None or read_at != meter.held[1])
 
 
 def judge_final(

@@ -13,7 +13,7 @@ from streams.core.books import Books
 from streams.core.charging import charge_due_fees
 from streams.core.kernel import state_of, take_common
 from streams.core.line import Line
-from streams.core.outcome import READING, Position, Source
+from streams.core.outcome import READING, Flag, Position, Source
 from streams.core.posting import NO_PIECES, take_reading
 from streams.core.told import Told
 
@@ -25,19 +25,26 @@ _IN_ROWS = ("meter", "register", "read_at", "at", "supply", "offset", "line")
 """What a row has of its reading as it came; a meter's own credit is not in it."""
 
 
-def fold_readings(books: Books, batch: "ReadingBatch") -> None:
-    """Take a batch, in its order."""
+_NOT_NEWER = int(Flag.LATE | Flag.DUPLICATE | Flag.CONFLICT)
+"""Flags of what common lines are that say nothing new."""
+
+
+def fold_readings(books: Books, batch: "ReadingBatch") -> NDArray[np.bool_]:
+    """Take a batch, in its order; whether each reading was newer than what was known of its meter then."""
     rows = _laid_out(batch)
+    newer = np.empty(len(rows), np.bool_)
     line = 0
     while line < len(rows):
         stopped, pieces, full = _take_common(books, rows, line)
         if stopped > line:
             books.advance_clock(int(rows["at"][stopped - 1]))
             books.journal.add_readings(rows[line:stopped], pieces)
+            newer[line:stopped] = rows["flags"][line:stopped] & _NOT_NEWER == 0
         line = stopped
         if line < len(rows) and not full:
-            fold_plainly(books, batch[line : line + 1])
+            newer[line] = fold_plainly(books, batch[line : line + 1])[0]
             line += 1
+    return newer
 
 
 def compile_ahead() -> None:
@@ -46,15 +53,16 @@ def compile_ahead() -> None:
     _take_common(books, np.empty(0, READING), 0)
 
 
-def fold_plainly(books: Books, batch: "ReadingBatch") -> None:
-    """Take a batch line by line by the plain rules: what the compiled way is held against."""
+def fold_plainly(books: Books, batch: "ReadingBatch") -> NDArray[np.bool_]:
+    """As `fold_readings`, line by line by the plain rules: what the compiled way is held against."""
+    newer = []
     for meter, register, read_at, at, supply, offset, number, remaining, count, bands, *_ in batch.lines():
         line = Line(books, at=at, position=Position(Source.FRAMES, offset, number))
         charge_due_fees(line)
-        take_reading(
-            line, meter, register=register, read_at=read_at, supply=supply, told=Told(remaining, count, tuple(bands))
-        )
+        told = Told(remaining, count, tuple(bands))
+        newer.append(take_reading(line, meter, register=register, read_at=read_at, supply=supply, told=told))
         line.end()
+    return np.array(newer, np.bool_)
 
 
 def _laid_out(batch: "ReadingBatch") -> NDArray[np.void]:

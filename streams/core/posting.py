@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.books import Books
-from streams.core.consumption import Judgement, Piece, judge_reading, price_part
+from streams.core.consumption import Judgement, Piece, is_newer, judge_reading, price_part
 from streams.core.crediting import mirror
 from streams.core.kept import Part
 from streams.core.line import Line
@@ -23,32 +23,40 @@ _NOTHING_TOLD = Told()
 
 def take_reading(
     line: Line, number: int, *, register: int, read_at: int, supply: int, told: Told = _NOTHING_TOLD
-) -> None:
-    """Judge a reading of the meter with this running number (-1: unknown) and post what it shows."""
+) -> bool:
+    """Judge a reading of the meter with this running number (-1: unknown) and post what it shows.
+
+    Returns:
+        Whether it is newer than what was known of the meter, also where it was refused.
+    """
     if number < 0:
-        return line.refuse("unknown")
+        line.refuse("unknown")
+        return False
     books = line.books
     meter = books.meters.load(number)
     credit = books.credits.get(number)
     if credit is not None and not told.is_credit_sound:
         register = -1  # No part of a reading counts of which another part cannot be.
+    newer = is_newer(meter, read_at)
     priced_until = books.tariffs.priced_until.copy()
     judgement = judge_reading(meter, books.tariffs, register=register, read_at=read_at, at=line.at, bands=told.bands)
     reason = judgement.refusal
-    sale = credit.taken_at(told.count) if credit is not None and judgement.newer else None
+    sale = credit.taken_at(told.count) if credit is not None and newer else None
     after = (sale.amount if sale is not None else 0) - judgement.amount
     if not reason and not (line.fits(meter.account, -judgement.amount) and line.fits(meter.account, after)):
         # What the meter shows cannot be charged: nothing of it is kept, so that nothing is lost unseen.
         reason = "invalid"
         books.tariffs.priced_until = priced_until
     if reason:
-        return line.refuse(reason, books.meters.infos[number].meter)
+        line.refuse(reason, books.meters.infos[number].meter)
+        return newer
     books.meters.store(meter, at=line.at)
     write_down(line, meter, judgement, register=register, read_at=read_at, supply=supply)
-    if judgement.newer:
+    if newer:
         line.report(number, supply)
         if credit is not None:
             mirror(line, number, told)
+    return newer
 
 
 def write_down(

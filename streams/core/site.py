@@ -122,16 +122,16 @@ class SiteLedger:
     def take_readings(self, batch: ReadingBatch) -> None:
         """Take readings in their order, compiled as far as they are common."""
         before = Before.of(self._books)
-        fold_readings(self._books, batch)
-        watch(self._books, batch, before)
+        newer = fold_readings(self._books, batch)
+        watch(self._books, batch, before, newer)
 
     def take_readings_plainly(self, batch: ReadingBatch) -> None:
         """The same, one after the other by the plain rules: what the compiled way is held against."""
         for line in range(len(batch)):
             one = batch[line : line + 1]
             before = Before.of(self._books)
-            fold_plainly(self._books, one)
-            watch(self._books, one, before)
+            newer = fold_plainly(self._books, one)
+            watch(self._books, one, before, newer)
 
     def settle(self) -> Outcome:
         """What was done since the last settlement, in the order of the input."""

@@ -17,36 +17,34 @@ if TYPE_CHECKING:
 
 
 class Before(NamedTuple):
-    """What there was before a batch: the site's time, and how much was in the journal."""
+    """What there was before a batch: the site's time, and how many alarms were in the journal."""
 
     clock: int
     alarms: int
-    chunks: int
 
     @classmethod
     def of(cls, books: Books) -> Self:
-        return cls(books.clock, len(books.journal.alarms), books.journal.chunks)
+        return cls(books.clock, len(books.journal.alarms))
 
 
-def watch(books: Books, batch: "ReadingBatch", before: Before) -> None:
+def watch(books: Books, batch: "ReadingBatch", before: Before, newer: NDArray[np.bool_]) -> None:
     """Take in what readings tell of their meters' conditions: an alarm for each that has risen.
 
     It counts also where the reading itself was refused, but not of an unknown or closed meter, nor of the future, nor
     one that is not newer than the accepted one. Alarms of the batch come out in the order of its lines.
+
+    Args:
+        newer: Whether each reading was newer than what was known of its meter then.
     """
     if batch.conditions is None and batch.events is None:
         return
     there = np.full(len(batch), UNTOLD) if batch.conditions is None else batch.conditions
     events = np.full((len(batch), len(EVENTS)), UNTOLD) if batch.events is None else batch.events
     at = np.maximum(np.maximum.accumulate(batch.at), before.clock)
-    rows = _new(books, batch, there, events, at).tolist()
-    not_newer = books.journal.not_newer(before.chunks) if rows else {}
+    heeded = np.flatnonzero(newer & (batch.meter >= 0) & (batch.read_at <= at + AHEAD_MS))
     found = []
-    for row in rows:
+    for row in _new(books, batch, there, events, heeded).tolist():
         position = Position(Source.FRAMES, int(batch.offset[row]), int(batch.line[row]))
-        times = not_newer.get((position.offset, position.line))
-        if times and times.pop(0):
-            continue
         meter, read_at = int(batch.meter[row]), int(batch.read_at[row])
         risen = books.conditions.take(meter, there=int(there[row]), events=events[row].tolist(), read_at=read_at)
         found += [Alarm(position, int(at[row]), meter, condition.value) for condition in risen]
@@ -60,11 +58,10 @@ def _new(
     batch: "ReadingBatch",
     there: NDArray[np.int64],
     events: NDArray[np.int64],
-    at: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The rows that may tell something new: all of a meter that tells in any of them what it did not before."""
+    rows: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    """Of some rows those that may tell something new: all of a meter that tells in any of them what it did not."""
     books.conditions.reach(len(books.meters.infos))
-    rows = np.flatnonzero((batch.meter >= 0) & (batch.read_at <= at + AHEAD_MS))
     meter = batch.meter[rows]
     is_open = books.meters.setup.rows["care"][meter] & Care.CLOSED == 0
     rows, meter = rows[is_open], meter[is_open]

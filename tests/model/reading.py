@@ -33,6 +33,11 @@ class Accepted:
     """What the band registers show, where they say how the interval is shared out."""
 
 
+def is_newer(meter: Meter, time: int) -> bool:
+    """Whether a reading of that time is newer than what is known of its meter, before it is judged (P27)."""
+    return time > meter.accepted_at and (meter.held is None or time != meter.held.time)
+
+
 def judge_reading(meter: Meter, register: int, time: int) -> Ignored | Alarming | Accepted:
     """Say what a reading of a meter in use is, in the order of P18 from the accepted `read_at` on."""
     if time < meter.accepted_at:

@@ -33,7 +33,7 @@ from tests.model.meter import Command, Meter, build_device
 from tests.model.money import Till
 from tests.model.output import Events
 from tests.model.pricing import PriceBook, Quote, quote
-from tests.model.reading import Accepted, Alarming, Ignored, judge_final, judge_reading
+from tests.model.reading import Accepted, Alarming, Ignored, is_newer, judge_final, judge_reading
 from tests.model.records import Line, Malformed
 from tests.model.refusal import Refused, refuse_if
 from tests.model.sales import Sales
@@ -419,17 +419,17 @@ class Site:
     def _take_reading(self, reading: records.Reading, now: int) -> None:
         meter = self._meter(reading.meter)
         self._refuse_closed(meter)
-        is_ignored = False
+        says_news = is_newer(meter, reading.read_at)
         try:
-            is_ignored = self._judge_reading(meter, reading, now)
+            self._judge_reading(meter, reading, now)
         finally:
             # A meter that was tampered with may well show a register that cannot be.
-            if reading.read_at <= now + FUTURE_AFTER and not is_ignored:
+            if says_news and reading.read_at <= now + FUTURE_AFTER:
                 for condition in meter.conditions.risen(reading):
                     self.events.add_alarm(now, meter.meter_id, condition)
 
-    def _judge_reading(self, meter: Meter, reading: records.Reading, now: int) -> bool:
-        """Take a reading in, or refuse it; whether it was late, a duplicate or a conflict."""
+    def _judge_reading(self, meter: Meter, reading: records.Reading, now: int) -> None:
+        """Take a reading in, or refuse it."""
         register = meter.device.take_register(reading.register)
         told = Told(None, None) if meter.credit is None else build_told(reading)
         bands = build_told_bands(meter, reading.band_registers, lacking="incomplete")
@@ -440,7 +440,7 @@ class Site:
         match judge_reading(meter, register, time):
             case Ignored() as ignored:
                 meter.flags[ignored.flag] += 1
-                return True
+                return
             case Alarming() as alarming:
                 self.sales.refuse_unless_fits(meter, told, due=0)
                 meter.held = alarming.held
@@ -457,7 +457,6 @@ class Site:
             tolerance = self.accounts[meter.account_id].effective_policy(self.policy).credit_tolerance
             if self.sales.mirror(meter, meter.credit, told, tolerance=tolerance, now=now):
                 self.money_kind[meter.account_id] = "recharged"
-        return False
 
     # What the line meant
 

@@ -128,6 +128,10 @@ MUTANTS = [
     Mutant("a sale sent again at once", (("crediting.py", " and line.at - credit.sent_at >= REPEAT_AFTER_MS", ""),)),
     Mutant("a condition told each time", (("conditions.py", "now & ~known & bit_of(each)", "now & bit_of(each)"),)),
     Mutant("an old reading that says what is there", (("conditions.py", "read_at <= self.since[meter]", "False"),)),
+    Mutant(
+        "an old reading that was refused says it",
+        (("posting.py", "        return newer\n    books", "        return True\n    books"),),
+    ),
     Mutant("a difference told each time", (("crediting.py", "if outside and not credit.outside", "if outside"),)),
     Mutant("a meter with credit is cut", (("account.py", "if number in self.own_credit:", "if False:"),)),
     Mutant("closed with a sale on its way", (("money.py", "if not reason and any(", "if False and any("),)),
