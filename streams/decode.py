@@ -4,17 +4,21 @@ A record that is no round, a frame that cannot be read and a reading whose meter
 bytes.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from collectors.wire.round import Round, RoundError, decode_round
+from streams.alike import Fitting, read_alike
 from streams.blocks import Parsed, read_parsed
 from streams.columns import Columns, MeterNumbers, RejectedFrame, merge
 from streams.core.site import ReadingBatch
-from streams.layout import Fitting, Layout, Shape, read_alike
+from streams.layout import Layout, Shape
 
 LAYOUTS_MAX: Final = 1 << 16
+TURNS_MAX: Final = 16
+"""Layouts of a gateway's rounds of one length: more than the rounds in which each of its meters has its turn once."""
 _MAGIC_BYTES = 3
 _SHORTEST = 5
 _TIME_BYTES = 8
@@ -62,7 +66,9 @@ class RoundReader:
         self._site = site
         self._meters = meters
         self._is_ahead = is_ahead
-        self._layouts: dict[tuple[bytes, int], Layout] = {}
+        self._layouts: dict[tuple[bytes, int], deque[Layout]] = {}
+        """By a round's beginning and length; the one that is expected next comes first."""
+        self._remembered = 0
 
     def read(self, records: Sequence[InputRecord]) -> Readings:
         """Decode records by rising offset."""
@@ -72,8 +78,8 @@ class RoundReader:
         for place, record in enumerate(records):
             value = record.value or b""
             head, tail = _split(value)
-            layout = self._layouts.get((head, len(tail)))
-            if layout is not None and layout.fits(tail):
+            layout = self._known(head, tail)
+            if layout is not None:
                 if self._is_ahead(int.from_bytes(tail[:_TIME_BYTES], "little", signed=True), record.timestamp):
                     rejected.append(_ahead(record))
                     continue
@@ -99,13 +105,31 @@ class RoundReader:
         found = merge(parts)
         return _ordered(found, rejected)
 
+    def _known(self, head: bytes, tail: bytes) -> Layout | None:
+        """The layout of a round, if it is known."""
+        layouts = self._layouts.get((head, len(tail)))
+        if layouts is None:
+            return None
+        for place, layout in enumerate(layouts):
+            if layout.fits(tail):
+                # Turns come in the same order each time.
+                layouts.rotate(-place - 1)
+                return layout
+        return None
+
     def _note(self, head: bytes, tail: bytes, layout: Layout | None) -> None:
         """Remember a layout. A site whose gateways answer differently each time must not fill the memory."""
         if layout is None:
             return
-        if len(self._layouts) >= LAYOUTS_MAX:
+        if self._remembered >= LAYOUTS_MAX:
             self._layouts.clear()
-        self._layouts[head, len(tail)] = layout
+            self._remembered = 0
+        layouts = self._layouts.setdefault((head, len(tail)), deque())
+        if len(layouts) == TURNS_MAX:
+            layouts.popleft()
+        else:
+            self._remembered += 1
+        layouts.append(layout)
 
 
 def read_rounds(meters: MeterNumbers, rounds: Sequence[tuple[int, Round]]) -> Readings:

@@ -1,214 +1,201 @@
 """Rounds as most gateways send them: the same bytes each time, but for times and frames.
 
-A gateway's rounds mostly differ only in `collected_at`, `read_at` and the frames. So the layout of the first one is
-kept; one that agrees with it in every other byte needs no parsing, and all rounds of one shape are read as a matrix of
-bytes, a row a record. That saves most of the Python for each record, which at 16 readings a round took longer than
-everything else.
+A gateway's rounds mostly differ only in `collected_at`, `read_at` and the frames. So the layout of one is kept, and
+another that agrees with it in every other byte needs no parsing (`streams.alike`). Where some meters are asked for more
+than the others, each in its turn, as for counts of events, a gateway has a layout for every turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.wire.arrays import decode_registers
 from collectors.wire.round import Block, Round
 from collectors.wire.template import ITEMS
 from collectors.wire.templates import TEMPLATES
-from streams.beside import columns_beside, tells
-from streams.columns import (
-    REGISTER_ITEM,
-    SUPPLY_ITEM,
-    Columns,
-    Line,
-    MeterNumbers,
-    RejectedFrame,
-    select,
-)
-from streams.core.outcome import Supply
-from streams.core.site import ReadingBatch
+from streams.columns import REGISTER_ITEM, SUPPLY_ITEM
 
-_TIME = 8
-"""Bytes of a time, and of an address."""
+TIME_BYTES = 8
+"""Of a time, and of an address."""
+_HEAD_BYTES = TIME_BYTES + 1
+"""`collected_at` and the number of blocks."""
 _BLOCK_HEAD = 7
 """Bytes of a block's head without its template and item: their two lengths, flags, count and frame length."""
 
+Addresses = NDArray[np.uint64]
+Rows = NDArray[np.int64]
 
-class Beside(NamedTuple):
-    """Where the frames of an item beside the register are: from `begins` on, one of `frame_length` for each meter."""
+
+class Part(NamedTuple):
+    """A block's place in a record behind its gateway's name.
+
+    Attributes:
+        line: The place of its first frame among the record's frames.
+        read_at: Where the times of its frames begin, its own or those of a block before.
+        begins: Where its frames begin.
+    """
 
     item: str
     template: str
     frame_length: int
+    frames: int
+    line: int
+    read_at: int
     begins: int
+
+    @property
+    def ends(self) -> int:
+        """Where its frames end."""
+        return self.begins + self.frames * self.frame_length
 
 
 class Shape(NamedTuple):
     """Where things are in a record behind its gateway's name; rounds of one shape are read together.
 
     Attributes:
-        meters: How many; their registers come first, other items, if any, behind them.
-        read_at: Where `read_at` begins, which ends where the register frames begin.
-        registers: Where the register frames begin.
+        beside: What is told beside registers.
+        whole: Of each of `beside` whether it tells of all readings, in their order.
         size: Bytes behind the gateway's name.
     """
 
-    template: str
-    frame_length: int
-    beside: tuple[Beside, ...]
-    meters: int
-    read_at: int
-    registers: int
+    registers: tuple[Part, ...]
+    beside: tuple[Part, ...]
+    whole: tuple[bool, ...]
     size: int
+
+    @property
+    def readings(self) -> int:
+        """How many a record has."""
+        return sum(part.frames for part in self.registers)
+
+
+class _Fixed(NamedTuple):
+    """Bytes that are the same each time, and where they are."""
+
+    begins: int
+    ends: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is the same in every round of a gateway: all but `collected_at`, `read_at` and the frames."""
+    """What is the same in every round of a gateway: all but `collected_at`, `read_at` and the frames.
+
+    Attributes:
+        addresses: Of the readings, in their order.
+        beside: Addresses of each part beside registers.
+        rows: Of each part beside registers the readings that it tells of, by their place among the record's.
+    """
 
     gateway: str
-    addresses: NDArray[np.uint64]
     shape: Shape
-    between: bytes
-    """From `collected_at` to `read_at`: the number of blocks, the first one's head and its addresses."""
-    heads: tuple[bytes, ...]
-    """Of the blocks beside the registers, each right before its frames."""
+    addresses: Addresses
+    beside: tuple[Addresses, ...]
+    rows: tuple[Rows, ...]
+    fixed: tuple[_Fixed, ...]
 
     @classmethod
     def of(cls, tail: bytes, taken: Round) -> Self | None:
         """The layout of a round whose bytes behind the gateway's name are `tail`; None where it is no common one."""
-        if not _is_common(taken.blocks):
+        registers = [block for block in taken.blocks if block.item == REGISTER_ITEM]
+        beside = [block for block in taken.blocks if block.item != REGISTER_ITEM]
+        if not registers or not _are_plain(taken.blocks):
             return None
-        first, count = taken.blocks[0], len(taken.blocks[0])
-        beside: list[Beside] = []
-        heads: list[bytes] = []
-        at = len(tail)
-        for block in reversed(taken.blocks[1:]):
-            at -= block.frame_length * count
-            head = _BLOCK_HEAD + len(block.template) + len(block.item)
-            beside.insert(0, Beside(block.item, block.template, block.frame_length, at))
-            heads.insert(0, tail[at - head : at])
-            at -= head
-        registers = at - first.frame_length * count
-        read_at = registers - _TIME * count
+        addresses = np.concatenate([block.addresses for block in registers])
+        every = np.arange(len(addresses))
+        rows = _rows_told(addresses, every, registers, beside)
+        if rows is None:
+            return None
+        parts = list(_parts(taken.blocks))
         shape = Shape(
-            template=first.template,
-            frame_length=first.frame_length,
-            beside=tuple(beside),
-            meters=count,
-            read_at=read_at,
-            registers=registers,
+            registers=tuple(part for part in parts if part.item == REGISTER_ITEM),
+            beside=tuple(part for part in parts if part.item != REGISTER_ITEM),
+            whole=tuple(told is every for told in rows),
             size=len(tail),
         )
-        return cls(taken.gateway, first.addresses, shape, tail[_TIME:read_at], tuple(heads))
+        told = tuple(block.addresses for block in beside)
+        return cls(taken.gateway, shape, addresses, told, tuple(rows), tuple(_fixed(tail, parts)))
 
     def fits(self, tail: bytes) -> bool:
         """Whether a record with the same gateway and these bytes behind its name is of this layout."""
-        shape = self.shape
-        return (
-            len(tail) == shape.size
-            and tail[_TIME : shape.read_at] == self.between
-            and all(
-                tail[each.begins - len(head) : each.begins] == head
-                for each, head in zip(shape.beside, self.heads, strict=True)
-            )
-        )
+        if len(tail) != self.shape.size:
+            return False
+        for begins, ends, data in self.fixed:  # noqa: SIM110 a generator would cost more than all it compares
+            if tail[begins:ends] != data:
+                return False
+        return True
 
 
-def _is_common(blocks: Sequence[Block]) -> bool:
-    """Whether blocks are registers and, of the same meters, other items, each once."""
-    if not blocks or blocks[0].item != REGISTER_ITEM:
-        return False
-    first, items = blocks[0], [block.item for block in blocks]
-    alike = all(block.template in TEMPLATES and block.frame_length for block in blocks)
-    # What is beside a register is joined by address; of one that is there twice, frame by frame is not the same.
-    once = len(np.unique(first.addresses)) == len(first)
-    known = len(set(items)) == len(items) and set(items) <= set(ITEMS)
-    return (
-        alike
-        and once
-        and known
-        and all(
-            block.addresses is first.addresses and (block.item == SUPPLY_ITEM or block.template == first.template)
-            for block in blocks[1:]
-        )
-    )
+def _are_plain(blocks: Sequence[Block]) -> bool:
+    """Whether each block is of a known kind, its frames of one length."""
+    return all(block.frame_length and block.template in TEMPLATES and block.item in ITEMS for block in blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class Fitting:
-    """A record of a known layout: its place in the batch, its offset, its bytes behind the gateway's name."""
+def _rows_told(
+    addresses: Addresses, every: Rows, registers: Sequence[Block], beside: Sequence[Block]
+) -> list[Rows] | None:
+    """Of each block beside registers the readings that it tells of, see `Layout.rows`; `every` itself where it is all.
 
-    place: int
-    offset: int
-    layout: Layout
-    tail: bytes
-
-
-def read_alike(meters: MeterNumbers, records: Sequence[Fitting]) -> Columns:
-    """Read records of one shape."""
-    shape = records[0].layout.shape
-    count = shape.meters
-    matrix = np.frombuffer(b"".join([record.tail for record in records]), np.uint8).reshape(-1, shape.size)
-    addresses = np.concatenate([record.layout.addresses for record in records])
-    read_at = np.frombuffer(matrix[:, shape.read_at : shape.registers].tobytes(), "<i8")
-    at = np.frombuffer(matrix[:, :_TIME].tobytes(), "<i8")
-    frames = matrix[:, shape.registers : shape.registers + count * shape.frame_length].tobytes()
-    block = Block(shape.template, REGISTER_ITEM, addresses, read_at, shape.frame_length, None, frames)
-    register, readable = decode_registers(block, TEMPLATES[shape.template])
-    rejected = _damaged(records, block, readable, first_line=0)
-    told: dict[str, NDArray[Any]] = {SUPPLY_ITEM: np.full(len(register), Supply.UNKNOWN, np.uint8)}
-    for nth, each in enumerate(shape.beside, 1):
-        frames = matrix[:, each.begins : each.begins + count * each.frame_length].tobytes()
-        beside = Block(each.template, each.item, addresses, read_at, each.frame_length, None, frames)
-        told[each.item], good = tells(each.item)(beside, TEMPLATES[each.template])
-        rejected += _damaged(records, beside, good, first_line=nth * count)
-    has_overdraft = np.full(len(register), TEMPLATES[shape.template].overdraft is not None)
-    batch = ReadingBatch(
-        meter=np.concatenate(
-            [meters.meter_numbers(record.layout.gateway, record.layout.addresses) for record in records]
-        ),
-        register=register,
-        read_at=read_at,
-        at=np.repeat(at, count),
-        supply=told[SUPPLY_ITEM],
-        offset=np.repeat(np.array([record.offset for record in records], np.int64), count),
-        line=np.tile(np.arange(count, dtype=np.uint32), len(records)),
-        **columns_beside(told, has_overdraft),
-    )
-    unknown = {}
-    for row in np.flatnonzero((batch.meter < 0) & readable).tolist():
-        line = _line(records, block, row, first_line=0)
-        rejected.append(line.reject("unknown", "no meter in use is at this address"))
-        unknown[line.offset, line.line] = f"{line.gateway}/{line.address}"
-    place = np.repeat(np.array([record.place for record in records], np.int64), count)
-    if not readable.all():
-        place, batch = place[readable], select(batch, readable)
-    return Columns(place, batch, rejected, unknown)
+    None where joining them takes a closer look: where a meter has two registers in the round or is told of an item
+    twice, or where an answer is beside no register, or beside one of another template.
+    """
+    order = np.argsort(addresses)
+    ordered = addresses[order]
+    if not len(ordered) or (ordered[1:] == ordered[:-1]).any():
+        return None
+    of_block = every * 0 if len(registers) == 1 else np.repeat(range(len(registers)), [len(each) for each in registers])
+    found: list[Rows] = []
+    of_item: dict[str, list[Rows]] = {}
+    # Most blocks share the addresses of the one before.
+    last, rows = registers[0].addresses, every if len(registers) == 1 else None
+    for block in beside:
+        if rows is None or block.addresses is not last:
+            last, rows = block.addresses, _rows_at(block.addresses, ordered, order, every)
+        if rows is None:
+            return None
+        # Supply counts whatever the template, see `streams.blocks`.
+        alike = [block.item == SUPPLY_ITEM or block.template == each.template for each in registers]
+        if not all(alike) and not np.array(alike)[of_block[rows]].all():
+            return None
+        found.append(rows)
+        of_item.setdefault(block.item, []).append(rows)
+    twice = (len(parts) > 1 and np.bincount(np.concatenate(parts)).max(initial=0) > 1 for parts in of_item.values())
+    return None if any(twice) else found
 
 
-def _damaged(
-    records: Sequence[Fitting], block: Block, good: NDArray[np.bool_], *, first_line: int
-) -> list[RejectedFrame]:
-    if good.all():
-        return []
-    return [
-        _line(records, block, row, first_line=first_line).reject_damaged() for row in np.flatnonzero(~good).tolist()
-    ]
+def _rows_at(told: Addresses, ordered: Addresses, order: Rows, every: Rows) -> Rows | None:
+    """Which readings are those at some addresses; None where one is there twice, or is none of a reading."""
+    places = np.minimum(np.searchsorted(ordered, told), len(ordered) - 1)
+    rows = order[places]
+    if (ordered[places] != told).any() or np.bincount(rows).max(initial=0) > 1:
+        return None
+    return every if np.array_equal(rows, every) else rows
 
 
-def _line(records: Sequence[Fitting], block: Block, row: int, *, first_line: int) -> Line:
-    """One frame of a block that was joined of all records."""
-    record, index = divmod(row, records[0].layout.shape.meters)
-    start = row * block.frame_length
-    return Line(
-        offset=records[record].offset,
-        line=first_line + index,
-        gateway=records[record].layout.gateway,
-        address=int(block.addresses[row]),
-        template=block.template,
-        item=block.item,
-        data=block.data[start : start + block.frame_length],
-    )
+def _parts(blocks: Sequence[Block]) -> Iterator[Part]:
+    """Where each block is in a record behind its gateway's name."""
+    at, line, read_at = _HEAD_BYTES, 0, 0
+    before: Block | None = None
+    for block in blocks:
+        count = len(block)
+        at += _BLOCK_HEAD + len(block.template) + len(block.item)
+        if before is None or block.addresses is not before.addresses:
+            read_at = at + TIME_BYTES * count
+            at = read_at + TIME_BYTES * count
+        part = Part(block.item, block.template, block.frame_length, count, line, read_at, begins=at)
+        yield part
+        at, line, before = part.ends, line + count, block
+
+
+def _fixed(tail: bytes, parts: Sequence[Part]) -> Iterator[_Fixed]:
+    """What is between `collected_at`, times and frames."""
+    at, read_at = TIME_BYTES, 0
+    for part in parts:
+        if part.read_at != read_at:
+            read_at = part.read_at
+            yield _Fixed(at, read_at, tail[at:read_at])
+            at = read_at + TIME_BYTES * part.frames
+        yield _Fixed(at, part.begins, tail[at : part.begins])
+        at = part.ends
