@@ -44,14 +44,17 @@ class UploadSubscriber:
         """Take what is published, and connect again, ever less often, while the broker is away."""
         wait_s = RETRY_S
         while True:
+            _heed_cancelling()
             try:
                 async with self._client() as client:
                     await client.subscribe(f"{self._plan.prefix}/+/rounds", qos=1)
+                    _heed_cancelling()
                     log.info("uploads by MQTT", broker=f"{self._plan.host}:{self._plan.port}")
                     self.connected.set()
                     wait_s = RETRY_S
                     async for message in client.messages:
                         await self._take(client, message)
+                        _heed_cancelling()
             except aiomqtt.MqttError as error:
                 log.warning("MQTT broker away", error=str(error), again_in_s=wait_s)
             except KafkaError as error:
@@ -98,6 +101,17 @@ class UploadSubscriber:
             log.warning("upload refused", gateway=gateway, error=str(error))
             return {"status": 409, "error": str(error), "field": "upload"}
         return {"status": 202, **taken.told()}
+
+
+def _heed_cancelling() -> None:
+    """End if that was asked for.
+
+    The client waits by `asyncio.wait_for`, which until Python 3.12 loses a cancellation that comes together with what
+    it waits for: then nobody would end what follows.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _paho(client: aiomqtt.Client) -> Any:
