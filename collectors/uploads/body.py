@@ -25,6 +25,7 @@ ID_CHARACTERS_MAX: Final = 200
 AHEAD_MS: Final = 15 * 60_000
 """What the ledger takes of a meter's clock that is fast."""
 
+_HALF: Final = "has half of a surrogate pair, which is no character"
 _ADDRESS_MAX: Final = (1 << 64) - 1
 _READING_ADDRESS_MAX: Final = 999_999_999_998
 
@@ -85,6 +86,8 @@ def read_upload(body: bytes, *, site: str, gateway: str, now_ms: int) -> Upload:
         raise UploadError("v", f"version {found.v} is not known, 1 is")
     if not 0 < len(found.upload) <= ID_CHARACTERS_MAX:
         raise UploadError("upload", f"must have 1 to {ID_CHARACTERS_MAX} characters")
+    if _has_half(found.upload):
+        raise UploadError("upload", _HALF)
     if not found.readings and not found.frames:
         raise UploadError("readings", "there are none, and no frames")
     if len(found.readings) + len(found.frames) > ENTRIES_MAX:
@@ -113,6 +116,13 @@ def _convert(body: bytes) -> _Body:
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$")
         raise UploadError(place.strip("`").lstrip("."), reason) from None
+    except UnicodeEncodeError:
+        # Of a field's name, which the message would have named.
+        raise UploadError("", _HALF) from None
+
+
+def _has_half(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
 def _frame_entry(field: str, frame: _Frame, now_ms: int) -> _Entry:

@@ -81,6 +81,9 @@ async def test_what_kafka_refuses_stays_with_the_broker_until_it_is_taken(
 @pytest.mark.parametrize(
     "value",
     [
+        pytest.param(body("U\ud800"), id="identity"),
+        pytest.param(b'{"v": 1, "upload": "U1", "\\ud800": 1}', id="field"),
+        pytest.param(b'{"\\ud800": 1, "\\ud800": 2}', id="twice"),
         pytest.param(b"\xff\xfe", id="no text"),
         pytest.param(b"", id="nothing"),
     ],

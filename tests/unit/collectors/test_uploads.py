@@ -125,6 +125,11 @@ def test_frames_stay_as_they_came(entry: dict[str, Any]) -> None:
         (body(more=1), "", "more"),
         (body(upload="", readings=[reading()]), "upload", "1 to 200 characters"),
         (body(upload=7, readings=[reading()]), "upload", "Expected `str`"),
+        (body(upload="U\ud800", readings=[reading()]), "upload", "half of a surrogate pair"),
+        (body(**{"\ud800": 1}), "", "half of a surrogate pair"),
+        (b'{"\\ud800": 1, "\\ud800": 2}', "\\ud800", "stands twice"),
+        (b'{"\xed\xa0\x80": 1, "\xed\xa0\x80": 2}', "\\ud800", "stands twice"),
+        (body(frames=[frame(template="\ud800")]), "frames[0].template", "'\\ud800' is not known"),
         (body(readings=[reading(), reading("18", register=7)]), "readings[1].register", "Expected `str`"),  # type: ignore[arg-type]
         (body(readings=[reading(register="1,5")]), "readings[0].register", "must be a decimal"),
         (body(readings=[reading(register="-1")]), "readings[0].register", "must be a decimal"),
@@ -164,6 +169,7 @@ def test_what_is_wrong_is_said_with_its_place(value: bytes, field: str, said: st
         read(value)
     assert caught.value.field == field
     assert said in caught.value.reason
+    assert f"{caught.value}".encode(), "it can be answered and logged"
 
 
 @given(
