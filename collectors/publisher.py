@@ -30,7 +30,11 @@ class RoundTooLargeError(Exception):
 
 
 class RoundPublisher:
-    """Sends rounds, each to the partition of its site, in order within a gateway."""
+    """Sends rounds, each to the partition of its site, in order within a gateway.
+
+    Attributes:
+        failure: Never done, unless the producer fails for good: then it has the error, and another process must go on.
+    """
 
     def __init__(
         self, bootstrap: str, *, partitions: int, in_flight_max: int = 4096, watch: ClockWatch | None = None
@@ -54,7 +58,7 @@ class RoundPublisher:
         self._watch = watch
         self._unacknowledged = 0
         self._too_large = 0
-        self._failed = False
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # The producer may block while it looks for Kafka, so it has a thread of its own; one, to keep the order.
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "publisher")
 
@@ -104,8 +108,8 @@ class RoundPublisher:
         After an error that cannot be retried the idempotent producer is in a state of failure: whatever it is given
         afterwards fails with that same error.
         """
-        if not self._failed:
-            self._failed = True
+        if not self.failure.done():
+            self.failure.set_exception(error)
             log.critical("Kafka's producer failed for good, the collector ends", error=repr(error))
 
     async def _send(self, key: bytes, record: bytes, partition: int) -> None:

@@ -116,7 +116,7 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
     if plan is not None:
         uploads = await UploadService.start(plan, settings.data_dir, clock=clock, keys=keys, publish=publisher.publish)
     announce_ready(settings, PART, {"dial_in": port} | ({"upload": uploads.port} if uploads is not None else {}))
-    parts = [sessions.failure, watching, asyncio.wrap_future(reporter.failure)]
+    parts = [sessions.failure, publisher.failure, watching, asyncio.wrap_future(reporter.failure)]
     failed = await _first_failure([*parts, *(uploads.tasks if uploads is not None else [])], stop)
     if uploads is not None:
         await uploads.stop()
