@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from collectors.wire.errors import FrameError
-from collectors.wire.modbus_rtu import crc16
+from collectors.wire.modbus_rtu import CRC_BEGIN, crc16
 
 START, END = b"\x7b\x7b", b"\x7d\x7d"
 REGISTER, TIME, HEARTBEAT, UPLOAD, PASS_THROUGH = 0x84, 0x93, 0x94, 0x91, 0x90
 SERIAL_SIZE = 20
 REGISTER_SIZE = 58
 SHORTEST = 7
+_CRC_SIZE = 2
 _LONGEST = 1024
 _COMMANDS = frozenset({REGISTER, TIME, HEARTBEAT, UPLOAD, PASS_THROUGH, 0x82, 0x88, 0x89, 0x97})
 
@@ -93,6 +94,9 @@ class Acrel4gCutter:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._begun: dict[int, tuple[int, int]] = {}
+        """By place of a beginning, up to where its CRC is known, and the CRC: else bytes that are all beginnings and
+        ends would cost their number to the third."""
 
     def feed(self, chunk: bytes) -> list[Acrel4gFrame]:
         """Take bytes in; the valid frames that are whole now."""
@@ -104,12 +108,12 @@ class Acrel4gCutter:
             end = self._end(place)
             if end:
                 frames.append(decode_frame(bytes(buffer[place:end])))
-                del buffer[:end]
+                self._drop(end)
                 place = 0
             else:
                 place += 1
         # The first bytes of a frame that is not whole are among the last so many.
-        del buffer[: max(0, len(buffer) - _LONGEST)]
+        self._drop(max(0, len(buffer) - _LONGEST))
         return frames
 
     def _end(self, place: int) -> int:
@@ -117,12 +121,19 @@ class Acrel4gCutter:
         buffer = self._buffer
         if len(buffer) <= place + 2 or buffer[place + 2] not in _COMMANDS:
             return 0
-        end = place + SHORTEST - 2
+        at, crc = self._begun.get(place, (place + 2, CRC_BEGIN))
+        end = at + _CRC_SIZE + 1
         while (end := buffer.find(END, end, place + _LONGEST)) >= 0:
-            if crc16(bytes(buffer[place + 2 : end - 2])) == int.from_bytes(buffer[end - 2 : end], "little"):
-                return end + 2
+            crc, at = crc16(bytes(buffer[at : end - _CRC_SIZE]), crc), end - _CRC_SIZE
+            if crc == int.from_bytes(buffer[at:end], "little"):
+                return end + len(END)
             end += 1
+        self._begun[place] = at, crc
         return 0
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self._begun = {place - count: (at - count, crc) for place, (at, crc) in self._begun.items() if place >= count}
 
 
 class Acrel4gEnvelope:

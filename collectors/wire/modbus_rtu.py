@@ -40,13 +40,12 @@ class RtuFrame:
         return self.data[0] if self.function & _ERROR else None
 
 
-def crc16(data: bytes) -> int:
-    """CRC-16/Modbus.
+def crc16(data: bytes, crc: int = CRC_BEGIN) -> int:
+    """CRC-16/Modbus; of what follows bytes of which `crc` is the one.
 
     >>> f"{crc16(bytes.fromhex('010330010006')):04X}"
     '089B'
     """
-    crc = CRC_BEGIN
     for byte in data:
         crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc

@@ -87,6 +87,33 @@ def test_a_4g_frame_is_found_behind_any_junk(junk: bytes, cuts: list[int], paylo
     assert found[-1].payload == payload
 
 
+marks = st.sampled_from([b"\x7b", b"\x7b\x7b", b"\x7d", b"\x7d\x7d", b"\x84", b"\x90", b"\x00"])
+framed = st.builds(acrel4g.encode_frame, st.just(acrel4g.PASS_THROUGH), st.lists(marks, max_size=4).map(b"".join))
+
+
+@given(st.lists(marks | framed, max_size=30).map(b"".join), st.lists(st.integers(0, 200), max_size=8))
+def test_4g_frames_are_the_same_however_the_stream_is_cut(stream: bytes, cuts: list[int]) -> None:
+    cutter = Acrel4gCutter()
+    assert [frame for piece in _pieces(stream, cuts) for frame in cutter.feed(piece)] == Acrel4gCutter().feed(stream)
+
+
+def test_bytes_that_all_may_begin_or_end_a_4g_frame_are_summed_once_a_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever may call could else keep the collector busy for a second with each kilobyte."""
+    summed = []
+
+    def crc16(data: bytes, *known: int) -> int:
+        summed.append(len(data))
+        return modbus_rtu.crc16(data, *known)
+
+    monkeypatch.setattr(acrel4g, "crc16", crc16)
+    cutter, begins = Acrel4gCutter(), 170
+    for piece in (bytes.fromhex("7b7b84") * begins, *[acrel4g.END] * 250):
+        cutter.feed(piece)
+    assert sum(summed) <= begins * 1024
+
+
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_an_envelope_takes_any_bytes(chunks: list[bytes]) -> None:
     envelope = Acrel4gEnvelope(lambda: bytes(7))
