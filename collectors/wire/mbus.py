@@ -123,6 +123,9 @@ def _is_volume(record: dict[str, Any], storage: int) -> bool:
 
 def _litres(record: dict[str, Any]) -> int:
     value, digits = record["value"], bytes.fromhex(record["data_hex"])[::-1].hex()
+    if record["data_coding"] == "Variable length":
+        # Its digits cannot be checked here, and one of no bytes at all would count as 0.
+        raise FrameError(7, "volume is a number of no fixed length")
     if "BCD" in record["data_coding"] and not digits.isdecimal():
         raise FrameError(7, f"{digits.upper()} is no BCD")
     if record.get("unit") != "m3" or value["kind"] != "decimal":

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.wire import acrel4g, cjt188, dlt645, modbus, modbus_rtu
+from collectors.wire import acrel4g, cjt188, dlt645, mbus, modbus, modbus_rtu
 from collectors.wire.acrel4g import Acrel4gCutter, Acrel4gEnvelope
 from collectors.wire.answers import read_register
 from collectors.wire.errors import FrameError
@@ -18,6 +18,7 @@ DECODERS = {
     "cjt188": cjt188.decode_frame,
     "modbus": modbus.decode_frame,
     "rtu": modbus_rtu.decode_frame,
+    "mbus": mbus.decode_frame,
     "acrel4g": acrel4g.decode_frame,
     "round": decode_round,
 }
@@ -130,8 +131,7 @@ def test_a_false_start_holds_no_frame_back(real: Real, start: bytes) -> None:
 
 @pytest.mark.parametrize("real", REAL, ids=lambda real: real.name)
 def test_no_damaged_frame_is_accepted(real: Real) -> None:
-    right = real.judge(real.frame)
-    assert right is not None
+    (right,) = real.judge(real.frame)
     assert read_register(real.frame, TEMPLATES[real.template], real.address) == right * real.scale
     judged = judge_damaged(real, 100_000, seed=1)
     assert judged.wrong == []

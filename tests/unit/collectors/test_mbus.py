@@ -67,6 +67,8 @@ def test_volumes_are_whole_litres(records: list[str], litres: int) -> None:
         pytest.param(["0C 13 78 56 34 F2"], "is no BCD", id="a sign"),
         pytest.param(["04 13 FF FF FF FF"], "is none that a meter has counted", id="below 0"),
         pytest.param(["05 13 00 00 C8 42"], "volume is float", id="a binary fraction"),
+        pytest.param(["0D 13 E0"], "of no fixed length", id="no bytes"),
+        pytest.param(["0D 13 C2 78 56"], "of no fixed length", id="of variable length"),
         pytest.param(["0C 93 3A 78 56 34 12"], "has 0 volumes", id="uncorrected"),
         pytest.param(["1C 13 78 56 34 12"], "has 0 volumes", id="a maximum"),
         pytest.param(["0C 13 01 00 00 00", "0C 13 02 00 00 00"], "has 2 volumes", id="two"),
