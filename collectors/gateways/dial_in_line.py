@@ -18,6 +18,7 @@ from collectors.wire.acrel4g import Acrel4gEnvelope
 log = structlog.get_logger(__name__)
 
 _REGISTRATION_MAX = 4096
+"""Bytes in which a caller must have said who it is: a text and line ends, or a frame and junk before it."""
 
 
 class DialInLine(SerialLine):
@@ -103,7 +104,8 @@ class DialInListener:
             heard += chunk
             text = heard.strip(b"\r\n")
             framed = bool(self._serials) and acrel4g.START.startswith(heard[:2])
-            if not chunk or not (framed or text in self._texts or self._is_beginning(text)):
+            may_go_on = framed or text in self._texts or self._is_beginning(text)
+            if not chunk or not may_go_on or len(heard) > _REGISTRATION_MAX:
                 line = self._longest(heard.lstrip(b"\r\n"))
                 return None if line is None else (line, None)
 
@@ -111,8 +113,8 @@ class DialInListener:
         self, heard: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> tuple[DialInLine, Envelope | None] | None:
         """As `_registered`, of a caller that speaks Acrel's frames."""
-        envelope = Acrel4gEnvelope(self._local_time)
-        while len(heard) <= _REGISTRATION_MAX:
+        envelope, count = Acrel4gEnvelope(self._local_time), len(heard)
+        while count <= _REGISTRATION_MAX:
             _, reply = envelope.take(heard)
             if envelope.serial in self._serials:
                 writer.write(reply)
@@ -122,6 +124,7 @@ class DialInListener:
             heard = await reader.read(256)
             if not heard:
                 return None
+            count += len(heard)
         return None
 
     def _is_beginning(self, text: bytes) -> bool:

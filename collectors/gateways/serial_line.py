@@ -143,6 +143,8 @@ class SerialLine:
                 heard, reply = envelope.take(chunk)
                 if reply:
                     writer.write(reply)
+                    # One that asks on and on and reads no answer is not listened to: they would fill the memory.
+                    await writer.drain()
                 self._hear(heard)
         if self._writer is writer:
             self._let_go()

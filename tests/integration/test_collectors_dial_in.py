@@ -12,7 +12,7 @@ from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.line import Action, Item, LineAway, LineError, NoAnswer, Refused
 from collectors.gateways.pace import Pace
 from collectors.registry import read_registry
-from collectors.wire import dlt645
+from collectors.wire import acrel4g, dlt645
 from collectors.wire.answers import read_register, read_supply
 from collectors.wire.dlt645 import ANSWER, READ, RELAY, Dlt645Frame
 from infra.ports import HOST
@@ -102,6 +102,30 @@ async def test_a_caller_that_nobody_knows_is_hung_up_on(said: bytes) -> None:
         assert not line.connected.is_set()
         assert not other.connected.is_set()
         await gateway.hang_up()
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        pytest.param(b"\r\n" * 2_100, id="line ends"),
+        pytest.param(acrel4g.START + b"\x84" * 4_200, id="a frame that does not end"),
+    ],
+)
+@awaited
+async def test_a_caller_that_does_not_come_to_the_point_is_hung_up_on(junk: bytes) -> None:
+    """And that long before its time is up."""
+    lines = {NAME.decode(): DialInLine(), "20260302000000000017": DialInLine()}
+    listener = DialInListener(lines, acrel=frozenset(["20260302000000000017"]), register_s=3_600.0)
+    port = await listener.start(HOST, 0)
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(junk)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        assert not any(line.connected.is_set() for line in lines.values())
+    finally:
+        writer.close()
+        await listener.stop()
 
 
 @awaited

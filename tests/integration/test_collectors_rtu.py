@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -255,6 +257,50 @@ async def test_a_4g_meter_is_registered_and_told_what_it_asks(size: int) -> None
         ]
         await line.connected.wait()
         assert wh(await line.ask(ASKED, Item.ENERGY)) == 1_000_000
+
+
+class Deaf:
+    """The writer of a connection whose other end reads nothing."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.full, self.read = asyncio.Event(), asyncio.Event()
+        self._socket = socket.socket()
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    async def drain(self) -> None:
+        self.full.set()
+        await self.read.wait()
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        return self._socket
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def wait_closed(self) -> None:
+        """At once."""
+
+
+@awaited
+async def test_a_4g_meter_that_asks_on_and_reads_no_answer_is_not_listened_to() -> None:
+    """Else its answers would fill the collector's memory."""
+    line, reader, writer = DialInLine(), asyncio.StreamReader(), Deaf()
+    question = encode_frame(TIME, SERIAL.encode())
+    await line.attach(reader, cast("asyncio.StreamWriter", writer), acrel4g.Acrel4gEnvelope(lambda: bytes(7)))
+    reader.feed_data(question)
+    await writer.full.wait()
+    reader.feed_data(question)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(writer.written) == 1
+    writer.full.clear()
+    writer.read.set()
+    await writer.full.wait()
+    assert len(writer.written) == 2
+    await line.close()
 
 
 @pytest.mark.parametrize(
