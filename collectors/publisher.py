@@ -26,7 +26,15 @@ _CLOSE_S = 10.0
 
 
 class RoundTooLargeError(Exception):
-    """A round that is larger than the topic takes; nothing was sent."""
+    """A round that is larger than the topic takes; nothing was sent.
+
+    Attributes:
+        size: Its bytes.
+    """
+
+    def __init__(self, reason: str, size: int) -> None:
+        super().__init__(reason)
+        self.size = size
 
 
 class RoundPublisher:
@@ -63,10 +71,25 @@ class RoundPublisher:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "publisher")
 
     async def publish(self, taken: Round) -> None:
-        """Send a round; returns when it is acknowledged.
+        """Send a round; returns when it is acknowledged, or dropped because it is larger than the topic takes.
 
         Raises:
             KafkaError: This producer cannot go on; another one, of a new process, can.
+        """
+        try:
+            await self.deliver(taken)
+        except RoundTooLargeError as error:
+            # What the meters used meanwhile is in their next round, if that is smaller.
+            self._too_large += 1
+            told = {"gateway": taken.gateway, "dropped": self._too_large}
+            log.error("round dropped: too large", **told, bytes=error.size, error=str(error))
+
+    async def deliver(self, taken: Round) -> None:
+        """Send a round; returns when it is acknowledged.
+
+        Raises:
+            RoundTooLargeError: It is larger than the topic takes.
+            KafkaError: As for `publish`.
         """
         record, key = encode_round(taken), taken.site.encode()
         partition = partition_of(key, self._partitions)
@@ -75,13 +98,9 @@ class RoundPublisher:
             while True:
                 try:
                     await self._send(key, record, partition)
-                except RoundTooLargeError as error:
-                    # What the meters used meanwhile is in their next round, if that is smaller.
+                except RoundTooLargeError:
                     self._unacknowledged -= 1
-                    self._too_large += 1
-                    told = {"gateway": taken.gateway, "bytes": len(record), "dropped": self._too_large}
-                    log.error("round dropped: too large", **told, error=str(error))
-                    return
+                    raise
                 except KafkaError as error:
                     if not error.retriable:
                         self._tell_failure(error)
@@ -136,5 +155,5 @@ class RoundPublisher:
             await loop.run_in_executor(self._thread, send)
         except MessageSizeTooLargeError as error:
             # The producer's own check. The same error from the broker is another matter, see `_tell_failure`.
-            raise RoundTooLargeError(str(error)) from error
+            raise RoundTooLargeError(str(error), len(record)) from error
         await delivered

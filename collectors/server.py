@@ -114,7 +114,7 @@ async def _run(settings: Settings, registry: Registry, keys: GatewayKeys, plan: 
     watching = asyncio.create_task(RegistryWatch(settings.data_dir / REGISTRY_FILE, registry).run(sessions.take))
     uploads = None
     if plan is not None:
-        uploads = await UploadService.start(plan, settings.data_dir, clock=clock, keys=keys, publish=publisher.publish)
+        uploads = await UploadService.start(plan, settings.data_dir, clock=clock, keys=keys, publish=publisher.deliver)
     announce_ready(settings, PART, {"dial_in": port} | ({"upload": uploads.port} if uploads is not None else {}))
     parts = [sessions.failure, publisher.failure, watching, asyncio.wrap_future(reporter.failure)]
     failed = await _first_failure([*parts, *(uploads.tasks if uploads is not None else [])], stop)

@@ -10,7 +10,9 @@ from typing import Final
 
 import structlog
 
+from collectors.publisher import RoundTooLargeError
 from collectors.uploads.body import Upload, read_upload
+from collectors.uploads.errors import UploadError
 from collectors.wire.round import Round
 from infra.clock import Clock
 
@@ -46,7 +48,7 @@ class UploadIntake:
 
     Args:
         sites: By gateway.
-        publish: Returns when Kafka has the round.
+        publish: Returns when Kafka has the round; raises `RoundTooLargeError` if it never will.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class UploadIntake:
         """Take an upload; returns when Kafka has all of it. One after the other of a gateway, in the order of asking.
 
         Raises:
-            UploadError: The body cannot be used.
+            UploadError: The body cannot be used, or a round of it is larger than Kafka's topic takes.
             UploadConflict: The identity was used before, with another body.
         """
         now_ms = self._clock.now_ms()
@@ -81,7 +83,10 @@ class UploadIntake:
                     raise UploadConflict(f"upload {upload.identity!r} was another one before")
                 return _taken(upload, repeat=True)
             for taken in upload.rounds:
-                await self._publish(taken)
+                try:
+                    await self._publish(taken)
+                except RoundTooLargeError as error:
+                    raise UploadError("", f"has a round of {error.size} bytes, more than the topic takes") from error
             self._book.note(gateway, upload.identity, digest, now_ms)
         log.info("upload taken", gateway=gateway, upload=upload.identity, rounds=len(upload.rounds))
         return _taken(upload, repeat=False)

@@ -1,4 +1,4 @@
-"""A collector that takes uploads alone, whose Kafka producer fails for good."""
+"""A collector that takes uploads alone, and a Kafka whose topic does not take them."""
 
 import asyncio
 import json
@@ -28,13 +28,19 @@ async def post(settings: Settings) -> int:
         return answer.status
 
 
+def own_settings(folder: Path) -> Settings:
+    """Of a collector that reads no gateways, and a Kafka of its own."""
+    lend_jars(folder)
+    settings = Settings(data_dir=folder, kafka="", partitions=2, replication=1)
+    (folder / "registry.json").write_text('{"sites": []}')
+    (folder / "uploads.json").write_text(json.dumps({"gateways": {"G1": "S1"}, "http": {"host": HOST}}))
+    (folder / KEYS_FILE).write_text(json.dumps({"G1": KEY}))
+    return settings
+
+
 def test_a_collector_of_uploads_alone_ends_by_a_producer_that_failed_for_good(tmp_path: Path) -> None:
     """No session is there to end it, and whatever came later would be refused for ever."""
-    lend_jars(tmp_path)
-    settings = Settings(data_dir=tmp_path, kafka="", partitions=2, replication=1)
-    (tmp_path / "registry.json").write_text('{"sites": []}')
-    (tmp_path / "uploads.json").write_text(json.dumps({"gateways": {"G1": "S1"}, "http": {"host": HOST}}))
-    (tmp_path / KEYS_FILE).write_text(json.dumps({"G1": KEY}))
+    settings = own_settings(tmp_path)
     server = start_part(settings, "kafka")
     try:
         ensure_topics(kafka_bootstrap(settings), settings)
@@ -46,5 +52,21 @@ def test_a_collector_of_uploads_alone_ends_by_a_producer_that_failed_for_good(tm
         finally:
             collector.kill()
             collector.communicate()
+    finally:
+        stop_part(server)
+
+
+def test_an_upload_that_the_topic_does_not_take_is_refused_each_time(tmp_path: Path) -> None:
+    """A topic that somebody else made may take less than Sluice's own."""
+    settings = own_settings(tmp_path)
+    server = start_part(settings, "kafka")
+    try:
+        ensure_topics(kafka_bootstrap(settings), settings)
+        limit_records(kafka_bootstrap(settings), 10)
+        collector = start_part(settings, "collector")
+        try:
+            assert [asyncio.run(post(settings)) for _ in range(2)] == [400, 400]
+        finally:
+            assert stop_part(collector) == 0
     finally:
         stop_part(server)

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from kafka.errors import KafkaError
 
+from collectors.publisher import RoundTooLargeError
 from collectors.uploads.http import UploadServer
 from collectors.uploads.intake import UploadBook, UploadIntake
 from collectors.uploads.plan import HttpPlan, MqttPlan, UploadPlanError, http_tls, mqtt_password, mqtt_tls
@@ -71,6 +72,16 @@ async def test_what_kafka_did_not_take_is_not_answered_as_taken(tmp_path: Path) 
         assert await post() == (202, False)
         assert await post() == (202, True)
         assert len(taken) == 1
+
+
+@awaited
+async def test_what_the_topic_never_takes_is_not_answered_as_taken(tmp_path: Path) -> None:
+    async def publish(_: Round) -> None:
+        raise RoundTooLargeError("larger than `max_request_size`", 2_000_000)
+
+    async with Post(tmp_path, publish) as post:
+        for _ in range(2):
+            assert await post() == (400, None)
 
 
 @awaited
