@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 SIGNATURE_HEADER: Final = "Sluice-Signature"
 _STOP_S: Final = 5.0
+_PLAIN: Final = "identity"
 
 
 class UploadServer:
@@ -29,7 +30,9 @@ class UploadServer:
         self._keys = keys
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         app.router.add_post("/v1/gateways/{gateway}/rounds", self._post)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+        # A few hundred kilobytes would unpack to so much that nothing else is done for a second, before anybody's key
+        # is looked at.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S, auto_decompress=False)
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Listen; returns the port."""
@@ -45,6 +48,8 @@ class UploadServer:
     async def _post(self, request: web.Request) -> web.Response:
         gateway = request.match_info["gateway"]
         key = self._keys.get(gateway) if gateway in self._intake.sites else None
+        if request.headers.get("Content-Encoding", _PLAIN) != _PLAIN:
+            return _refusal(415, "is compressed: send it as it is")
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:

@@ -1,6 +1,7 @@
 """The HTTP server of uploads over a real TLS socket, with a Kafka that fails or does not answer."""
 
 import asyncio
+import gzip
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from collectors.uploads.intake import UploadBook, UploadIntake
 from collectors.uploads.plan import HttpPlan, MqttPlan, UploadPlanError, http_tls, mqtt_password, mqtt_tls
 from collectors.wire.round import Round
 from infra.ports import HOST
-from tests.integration.collector_lines import NOON_MS, SetClock, awaited
+from tests.integration.collector_lines import NOON_MS, Published, SetClock, awaited
 
 KEY = bytes(range(32))
 BODY = b'{"v":1,"upload":"U1","readings":[{"address":"1","register":"1","read_at":"2026-03-02T12:00:00+08:00"}]}'
@@ -45,14 +46,14 @@ class Post:
         await self._server.stop()
         self._book.close()
 
-    async def __call__(self) -> tuple[int, bool | None]:
+    async def __call__(self, body: bytes = BODY, encoding: str = "identity") -> tuple[int, bool | None]:
         """Status, and whether it was a repeat."""
         trusted = ssl.create_default_context(cafile=self._folder / "cert.pem")
-        headers = {"Authorization": f"Bearer {KEY.hex()}"}
+        headers = {"Authorization": f"Bearer {KEY.hex()}", "Content-Encoding": encoding}
         url = f"https://{HOST}:{self._port}/v1/gateways/G1/rounds"
         async with (
             aiohttp.ClientSession() as client,
-            client.post(url, data=BODY, headers=headers, ssl=trusted) as answer,
+            client.post(url, data=body, headers=headers, ssl=trusted) as answer,
         ):
             return answer.status, (await answer.json()).get("repeat")
 
@@ -82,6 +83,15 @@ async def test_what_the_topic_never_takes_is_not_answered_as_taken(tmp_path: Pat
     async with Post(tmp_path, publish) as post:
         for _ in range(2):
             assert await post() == (400, None)
+
+
+@awaited
+async def test_nothing_is_unpacked_for_whoever_sends_it(tmp_path: Path) -> None:
+    taken = Published()
+    async with Post(tmp_path, taken.publish) as post:
+        assert await post(gzip.compress(BODY), "gzip") == (415, None)
+        assert taken.rounds.empty()
+        assert await post() == (202, False)
 
 
 @awaited
