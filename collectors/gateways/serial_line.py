@@ -73,7 +73,7 @@ class SerialLine:
         """See `Line.command`."""
         dialect = self._dialects[meter.template.protocol]
         async with self._turn:
-            return await self._clear_and_exchange(meter, dialect.command(meter, action, deadline), claim)
+            return await self._order(meter, dialect.command(meter, action, deadline), claim)
 
     async def ask_clock(self, meter: MeterOnLine) -> tuple[bytes, ...]:
         """See `Line.ask_clock`."""
@@ -87,7 +87,10 @@ class SerialLine:
         """See `Line.set_clock`."""
         dialect = self._dialects[meter.template.protocol]
         async with self._turn:
-            return await self._clear_and_exchange(meter, dialect.set_clock(meter, now()), claim)
+            asking = dialect.set_clock(meter, now())
+            return await (
+                self._clear_and_exchange(meter, asking) if claim is None else self._order(meter, asking, claim)
+            )
 
     async def back(self) -> bool:
         """See `Line.back`."""
@@ -174,6 +177,28 @@ class SerialLine:
         except LineError:
             dialect.note_silence(meter, loop.time())
             raise
+
+    async def _order(self, meter: MeterOnLine, asking: Asking, claim: Callable[[], bool]) -> bytes:
+        """Exchange a command.
+
+        Raises:
+            LineAway: Also where a fence before it was not answered: the command can still be sent.
+        """
+        asked = False
+
+        def note_and_claim() -> bool:
+            nonlocal asked
+            asked = True
+            return claim()
+
+        try:
+            return await self._clear_and_exchange(meter, asking, note_and_claim)
+        except (LineAway, Withdrawn):
+            raise
+        except LineError as error:
+            if asked:
+                raise
+            raise LineAway(f"nothing was sent: {error}") from error
 
     async def _fence(self, fence: Asking) -> None:
         try:

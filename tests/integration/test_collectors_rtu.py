@@ -13,13 +13,14 @@ import pytest
 
 from collectors.gateways.dial_in_line import DialInLine, DialInListener
 from collectors.gateways.dialects.modbus_rtu import LATE_S, ModbusRtuDialect
-from collectors.gateways.line import Action, Item, NoAnswer, Refused
+from collectors.gateways.line import Action, Item, LineAway, NoAnswer, Refused
 from collectors.gateways.polled_line import PolledLine
 from collectors.gateways.serial_line import SerialLine
 from collectors.registry import GatewayPlan, MeterOnLine
 from collectors.wire import acrel4g, modbus_rtu
 from collectors.wire.acrel4g import HEARTBEAT, PASS_THROUGH, REGISTER, TIME, UPLOAD, Acrel4gCutter, encode_frame
 from collectors.wire.answers import read_register, read_supply
+from collectors.wire.modbus import READ_HOLDING
 from collectors.wire.modbus_rtu import answer_size
 from infra.ports import HOST
 from streams.core.outcome import Supply
@@ -171,6 +172,37 @@ async def test_a_meter_that_refuses_the_fence_is_not_asked_until_no_answer_can_b
         with pytest.raises(NoAnswer, match="may still come"):
             await line.ask(ASKED, Item.RELAY)
     assert [request.data.hex() for request in meters.heard] == ["00000002", "00000001"]
+
+
+@pytest.mark.parametrize("answered", [1, 2], ids=["the fence is silent", "the command is silent"])
+@awaited
+async def test_a_command_that_no_byte_of_went_out_can_still_be_sent(answered: int) -> None:
+    """Its claim decides: one that was not asked for it waits, one that was is not known to have arrived."""
+    meters, claims = bus(), []
+
+    def hear(chunk: bytes) -> Iterable[bytes]:
+        answers = meters.hear(chunk)
+        return answers if len(meters.heard) == answered else []
+
+    def claim() -> bool:
+        claims.append(len(meters.heard))
+        return True
+
+    async with called(hear, timeout_s=0.1) as line:
+        if answered == 2:
+            with pytest.raises(NoAnswer):
+                await line.ask(ASKED, Item.ENERGY)
+            with pytest.raises(NoAnswer):
+                await line.command(ASKED, Action.CUT, deadline=DEADLINE, claim=claim)
+            assert claims == [2], "behind the fence"
+            return
+        await line.ask(ASKED, Item.ENERGY)
+        with pytest.raises(NoAnswer):
+            await line.ask(ASKED, Item.RELAY)
+        with pytest.raises(LineAway, match="nothing was sent"):
+            await line.command(ASKED, Action.CUT, deadline=DEADLINE, claim=claim)
+    assert not claims
+    assert [request.function for request in meters.heard] == [READ_HOLDING] * 3
 
 
 def test_a_meter_that_stays_silent_is_asked_again_when_no_answer_can_be_late() -> None:
