@@ -1,5 +1,6 @@
 """Uploads by HTTP: `POST /v1/gateways/GATEWAY/rounds`, answered when Kafka has them."""
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 SIGNATURE_HEADER: Final = "Sluice-Signature"
 _STOP_S: Final = 5.0
+_BODY_S: Final = 600.0
+"""For a body to come: a mebibyte at 14 kbit/s. Who begins one and never ends it is not waited for."""
 _PLAIN: Final = "identity"
 
 
@@ -51,7 +54,10 @@ class UploadServer:
         if request.headers.get("Content-Encoding", _PLAIN) != _PLAIN:
             return _refusal(415, "is compressed: send it as it is")
         try:
-            body = await request.read()
+            async with asyncio.timeout(_BODY_S):
+                body = await request.read()
+        except TimeoutError:
+            return _refusal(408, f"did not come within {_BODY_S:.0f} s")
         except web.HTTPRequestEntityTooLarge:
             return _refusal(413, f"is longer than {BODY_BYTES_MAX} bytes")
         # An unknown gateway is answered as a wrong key is: nobody learns here which there are.

@@ -95,6 +95,23 @@ async def test_nothing_is_unpacked_for_whoever_sends_it(tmp_path: Path) -> None:
 
 
 @awaited
+async def test_a_body_that_does_not_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collectors.uploads.http._BODY_S", 0.0)
+    book = UploadBook(tmp_path / "uploads.sqlite", now_ms=NOON_MS)
+    intake = UploadIntake({"G1": "S1"}, clock=SetClock(), publish=Published().publish, book=book)
+    server = UploadServer(intake, keys={"G1": KEY})
+    reader, writer = await asyncio.open_connection(HOST, await server.start(HOST, 0, None))
+    try:
+        writer.write(b"POST /v1/gateways/G1/rounds HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    finally:
+        writer.close()
+        await writer.wait_closed()
+        await server.stop()
+        book.close()
+
+
+@awaited
 async def test_no_answer_comes_before_kafka_has_it_and_the_same_upload_waits_its_turn(tmp_path: Path) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
     taken: list[Round] = []
