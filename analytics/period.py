@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from analytics.errors import AnalyticsError
 from streams.core.localtime import DAY_MS, OFFSET_MS
 
 _EPOCH = date(1970, 1, 1)
+
+FIRST: Final = date(1970, 1, 2)
+"""The first local day that begins after the database's calendar of days does."""
+END: Final = date(2149, 1, 1)
+"""The database's calendar ends within this year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,7 @@ class Period:
     """The local days from `first` up to but not including `end`, in Asia/Shanghai.
 
     Raises:
-        AnalyticsError: There is no day in it.
+        AnalyticsError: There is no day in it, or one before `FIRST` or after `END`.
     """
 
     first: date
@@ -24,6 +30,8 @@ class Period:
     def __post_init__(self) -> None:
         if self.end <= self.first:
             raise AnalyticsError(f"from {self.first} to {self.end} is no day: the last day is not included")
+        if self.first < FIRST or self.end > END:
+            raise AnalyticsError(f"from {self.first} to {self.end}: the database knows days from {FIRST} up to {END}")
 
     @property
     def first_ms(self) -> int:
@@ -53,10 +61,8 @@ class Period:
         Period(first=datetime.date(2026, 2, 28), end=datetime.date(2026, 3, 1))
 
         Raises:
-            AnalyticsError: That is before the first year of the calendar.
+            AnalyticsError: That is before `FIRST`.
         """
-        if self.first.year * 12 + self.first.month - 1 - months < 12:
-            raise AnalyticsError(f"{months} months before {self.first} there is no calendar")
         # The last day goes back, not the day after it: that may be one which the earlier month lacks as well.
         if self.end.day == 1:
             return Period(_months_before(self.first, months), _months_before(self.end, months))

@@ -66,6 +66,20 @@ def test_every_period_has_one_a_month_and_a_year_before() -> None:
                 assert before.first < before.end < period.end
 
 
-def test_before_the_first_year_there_is_nothing() -> None:
-    with pytest.raises(AnalyticsError, match="no calendar"):
-        Period(date(1, 1, 1), date(1, 2, 1)).months_before(1)
+@pytest.mark.parametrize(
+    ("first", "end"),
+    [
+        (date(1, 1, 1), date(1, 2, 1)),
+        (date(1970, 1, 1), date(1970, 2, 1)),
+        (date(2148, 12, 1), date(2149, 1, 2)),
+        (date(9999, 1, 1), date(9999, 12, 31)),
+    ],
+)
+def test_days_that_the_database_does_not_know_are_refused(first: date, end: date) -> None:
+    with pytest.raises(AnalyticsError, match="from 1970-01-02 up to 2149-01-01"):
+        Period(first, end)
+
+
+def test_before_the_first_month_there_is_none() -> None:
+    with pytest.raises(AnalyticsError, match="from 1970-01-02"):
+        Period(date(1970, 1, 15), date(1970, 1, 20)).months_before(1)
