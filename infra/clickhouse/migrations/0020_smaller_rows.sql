@@ -5,7 +5,7 @@
 ALTER TABLE readings
     MODIFY COLUMN register_milli CODEC(GCD, Delta, T64('bit'), ZSTD(1)),
     MODIFY COLUMN consumption_milli CODEC(GCD, T64('bit'), ZSTD(1)),
-    MODIFY COLUMN amount_nano CODEC(GCD, Delta, ZSTD(3)),
+    MODIFY COLUMN amount_nano CODEC(GCD, ZSTD(3)),
     MODIFY COLUMN balance_nano CODEC(GCD, Delta, ZSTD(3));
 
 ALTER TABLE pieces
