@@ -12,9 +12,7 @@ and not within the statement, whose tree says only that there are some.
 import re
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
-from typing import Final
-
-import psutil
+from typing import Final, Protocol
 
 from infra.clickhouse.errors import Code, ServerError, server_error
 from infra.clickhouse.query import Setting
@@ -35,7 +33,8 @@ SQL: `values`, `format`, `null` and `generateRandom` take one with columns, whic
 WAYS_OUT: Final = re.compile(
     r"file|executable|catboostevaluate|reversednsquery|formatrow\w*|ai[a-z]+|hascolumnintable|joinget\w*"
 )
-"""Ordinary functions that read or write files, run programs, ask other machines, or name a table by a text."""
+"""Ordinary functions that read or write files, run programs, ask other machines, or name a table by a text; a name is
+no way out where the engine has no function of that name."""
 
 SETTINGS: Final = re.compile(
     r"(?!max_(?:query_size|parser_\w+|(?:expanded_)?ast_\w+)$)(?:max|min)_\w+"
@@ -49,8 +48,8 @@ SETTINGS: Final = re.compile(
 """Settings that limit a query or say how its answer looks: none holds SQL, a file's name or an address, and none lifts
 what keeps the engine's parser from running out of stack."""
 
-MEMORY_BYTES: Final = psutil.virtual_memory().total // 4
-"""What a query of an analyst may take at most."""
+MEMORY_PARTS: Final = 4
+"""A query of an analyst may take one of so many parts of the engine's memory."""
 _MEMORY: Final = "max_memory_usage"
 
 _BELOW_THE_STATEMENT: Final = " Identifier "
@@ -68,6 +67,14 @@ _ASKS: Final = frozenset({"WHERE", "(", "{"})
 _NODE: Final = re.compile(r"\s*(?P<kind>\w+)(?: (?P<name>[^(]*))?")
 
 
+class Known(Protocol):
+    """What the engine has, by names in small letters."""
+
+    functions: frozenset[str]
+    table_functions: frozenset[str]
+    formats: frozenset[str]
+
+
 def check_settings(settings: Mapping[str, Setting]) -> None:
     """Check the settings that come with a query that may only read.
 
@@ -79,11 +86,12 @@ def check_settings(settings: Mapping[str, Setting]) -> None:
             raise server_error(Code.READONLY, f"Cannot modify '{name}' setting in readonly mode")
 
 
-def bounded(settings: Mapping[str, Setting]) -> dict[str, Setting]:
-    """An analyst's settings, with the memory of a query limited to `MEMORY_BYTES`: the sink shares the engine's."""
+def bounded(settings: Mapping[str, Setting], memory_bytes: int) -> dict[str, Setting]:
+    """An analyst's settings, with a query limited to its part of the engine's memory, which the sink shares."""
+    most = memory_bytes // MEMORY_PARTS
     asked = settings.get(_MEMORY)
-    is_less = asked is not None and asked.value.isdecimal() and 0 < int(asked.value) <= MEMORY_BYTES
-    return dict(settings) if is_less else {**settings, _MEMORY: Setting(str(MEMORY_BYTES), True)}
+    is_less = asked is not None and asked.value.isdecimal() and 0 < int(asked.value) <= most
+    return dict(settings) if is_less else {**settings, _MEMORY: Setting(str(most), True)}
 
 
 def check_no_settings_within(written: str, tree: Iterable[str]) -> None:
@@ -95,67 +103,74 @@ def check_no_settings_within(written: str, tree: Iterable[str]) -> None:
     Raises:
         ServerError: It has some, in whatever part.
     """
-    words = [token.text for token in tokens(written)]
-    clauses = (words[at : at + 3 : 2] == ["SETTINGS", "="] for at in range(len(words)))
-    if any(line.strip() == _SETTINGS_NODE for line in tree) or any(clauses):
+    # Whatever follows the word: names in parts and settings without a value are written there as they came. What a
+    # SHOW lists may be SETTINGS, and where it brings some its tree tells.
+    is_said = first_word(written) != "SHOW" and any(token.text == "SETTINGS" for token in tokens(written))
+    if is_said or any(line.strip() == _SETTINGS_NODE for line in tree):
         text = "Settings within a statement cannot be modified in readonly mode: they are to come with it"
         raise server_error(Code.READONLY, text)
 
 
-def check_analyst(written: str, tree: Iterable[str], table_functions: frozenset[str], formats: frozenset[str]) -> None:
+def check_analyst(written: str, tree: Iterable[str], known: Known) -> None:
     """Check a statement that only reads.
 
     Args:
         written: The statement as the engine writes it: without comments, its texts in one kind of quotes.
         tree: Its syntax tree, a node a line, as EXPLAIN AST gives it.
-        table_functions: All that the engine has, in small letters.
-        formats: Likewise.
+        known: What could stand there.
     Raises:
         ServerError: It is not one for analysts.
     """
     if first_word(written) not in STATEMENTS:
         raise _denied(f"{first_word(written)} is not for the user {ANALYST_USER}")
     for line in tree:
-        _check_node(line, table_functions, formats)
+        _check_node(line, known)
     words = list(tokens(written))
     for here, behind in zip_longest(words, words[1:]):
-        _check_word(written, here, behind.text if behind else "", table_functions)
+        _check_word(written, here, behind.text if behind else "", known)
     if first_word(written) == "SHOW" and (unfit := next((word.text for word in words if word.word in _ASKS), None)):
         # Neither these parts' trees nor their parameters are told, and the engine makes a SELECT of them.
         raise _denied(f"SHOW with {unfit} is not for the user {ANALYST_USER}")
 
 
-def _check_node(line: str, table_functions: frozenset[str], formats: frozenset[str]) -> None:
+def _check_node(line: str, known: Known) -> None:
     node = _NODE.match(line)
     if node is None or node["name"] is None:
         return
     name = node["name"].strip()
-    if line.startswith(_BELOW_THE_STATEMENT) and name.lower() in formats:
+    if line.startswith(_BELOW_THE_STATEMENT) and name.lower() in known.formats:
         # Some read templates and schemas from files; the one at a statement's end was taken off before.
         raise _denied(f"the format {name} is not for the user {ANALYST_USER}")
     if node["kind"] == "Function":
-        _check_function(name, table_functions)
-    elif node["kind"] == "Identifier" and WAYS_OUT.fullmatch(name.lower()):
-        # A parameter may have named it, as in arrayMap({f:Identifier}, …).
-        _check_function(name, frozenset())
+        _check_function(name, known)
+        _check_table_function(name, known)
     elif node["kind"] != "Literal":
+        if node["kind"] == "Identifier":
+            # A parameter may have named a function, as in arrayMap({f:Identifier}, …).
+            _check_function(name, known)
         _check_name(name)
 
 
-def _check_word(written: str, here: Token, behind: str, table_functions: frozenset[str]) -> None:
+def _check_word(written: str, here: Token, behind: str, known: Known) -> None:
     if here.kind in ("word", "quoted"):
         name = unquote_name(here.text)
         # Without brackets too: functions are handed on by their names, as in APPLY file and arrayMap(file, …).
-        _check_function(name, table_functions if behind == "(" else frozenset())
+        _check_function(name, known)
+        if behind == "(":
+            _check_table_function(name, known)
         if behind == ".":
             _check_name(name)
     elif here.text == "{" and not _PARAMETER.match(written, here.start):
         raise _denied(f"a parameter of such a type is not for the user {ANALYST_USER}")
 
 
-def _check_function(name: str, table_functions: frozenset[str]) -> None:
-    lower = name.lower()
-    if (lower in table_functions and lower not in HARMLESS) or WAYS_OUT.fullmatch(lower):
+def _check_function(name: str, known: Known) -> None:
+    if name.lower() in known.functions and WAYS_OUT.fullmatch(name.lower()):
+        raise _denied(f"the function {name} is not for the user {ANALYST_USER}")
+
+
+def _check_table_function(name: str, known: Known) -> None:
+    if name.lower() in known.table_functions and name.lower() not in HARMLESS:
         raise _denied(f"the function {name} is not for the user {ANALYST_USER}")
 
 

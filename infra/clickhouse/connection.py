@@ -133,7 +133,9 @@ class Connection:
             try:
                 if self._is_analyst:
                     check_settings(query.settings)
-                settings.apply(bounded(query.settings) if self._is_analyst else query.settings)
+                settings.apply(
+                    bounded(query.settings, self._service.engine.memory_bytes) if self._is_analyst else query.settings
+                )
                 with tables_in_session(session, tables, running):
                     self._run(session, settings, query, running)
             except ProtocolError:
@@ -204,7 +206,7 @@ def judge(
     if is_bound:
         check_no_settings_within(written, tree)
     if is_analyst:
-        check_analyst(written, tree, service.engine.table_functions, service.engine.formats)
+        check_analyst(written, tree, service.engine)
     return judgement
 
 

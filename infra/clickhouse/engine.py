@@ -32,6 +32,10 @@ _SERVER_SETTINGS = (
 _FAILURES = (RuntimeError, UnicodeDecodeError)
 
 
+_WRITTEN_BYTES = 1 << 20
+"""Four times what a statement may have."""
+
+
 class StatementClass(IntEnum):
     """What the engine says a statement does; the numbers are chDB's."""
 
@@ -178,13 +182,20 @@ class Engine:
         self._admin = EngineSession(self._path)
         self._lock = threading.Lock()
         version, zone = self._admin.rows("SELECT version(), timezone()")[0]
-        names = self._admin.rows("SELECT lower(name) FROM system.table_functions")
-        self.table_functions = frozenset(name for (name,) in names)
-        names = self._admin.rows("SELECT lower(name) FROM system.formats")
-        self.formats = frozenset(name for (name,) in names)
+        # A statement that is written anew has more signs than it had: those within its quotes are quoted once more.
+        self._admin.run(f"SET max_query_size = {_WRITTEN_BYTES}")
+        self.functions = self._names("functions")
+        self.table_functions = self._names("table_functions")
+        self.formats = self._names("formats")
+        sizes = self._admin.rows("SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'")
+        self.memory_bytes = int(sizes[0][0])
         major, minor, patch = (int(part) for part in version.split(".")[:3])
         self.version = (major, minor, patch)
         self.time_zone: str = zone
+
+    def _names(self, table: str) -> frozenset[str]:
+        """What the engine lists in a table of its own, in small letters."""
+        return frozenset(name for (name,) in self._admin.rows(f"SELECT lower(name) FROM system.{table}"))
 
     def open_session(self) -> EngineSession:
         """A new session, for one client."""
