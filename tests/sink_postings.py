@@ -151,7 +151,7 @@ def made_postings(*, partitions: int, batches: int, meters: int, count: int, see
                 outcome = introduction(site, meters=meters, at=at)
             else:
                 outcome = batch(site, meters=meters, at=at, frames=sequence, count=count, rng=rng)
-            inputs = Inputs(Span(sequence, sequence + 1), Span(0, 1 if sequence else 0))
+            inputs = Inputs(Span(sequence, sequence + 1), Span(1 if sequence else 0, 1))
             yield Postings(site, partition, sequence, inputs, outcome)
 
 

@@ -21,6 +21,7 @@ from typing import Final, Protocol
 import structlog
 
 from infra.clickhouse.retention import EVENTS
+from sinks.clickhouse.journal import LedgerBatch
 from sinks.clickhouse.tables import TableRows
 from sinks.errors import AnotherSinkError, AwayError, SinkError
 
@@ -79,8 +80,8 @@ class Progress:
     positions: Mapping[int, int]
     """Partition -> offset of the next posting to be written."""
     unfinished: Block | None
-    sequences: Mapping[int, int] = field(default_factory=dict)
-    """Partition -> number of the ledger's batch that is the last one before the position."""
+    batches: Mapping[int, LedgerBatch] = field(default_factory=dict)
+    """Partition -> the ledger's batch that is the last one before the position."""
     rows_to: Mapping[int, int] = field(default_factory=dict)
     """Partition -> offset up to which there may be rows though the positions lie before them: somebody cleared or put
     back the sink's records, and the topic is read again."""
@@ -106,8 +107,8 @@ class Store(Protocol):
     def finished(self) -> tuple[int, Mapping[int, int]]:
         """The last finished block's number, 0 before the first, and the positions."""
 
-    def sequences(self, positions: Mapping[int, int]) -> Mapping[int, int]:
-        """Partition -> number of the last batch of which there are postings before the partition's position."""
+    def batches(self, positions: Mapping[int, int]) -> Mapping[int, LedgerBatch]:
+        """Partition -> the batch of the last posting that is there before the partition's position."""
 
     def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> Mapping[int, int]:
         """Partition -> offset behind the last posting of which there are rows, of the partitions whose position lies
@@ -164,8 +165,8 @@ class Blocks:
         self._looked_at = self._clock()
         in_order = any(claim.block.number >= finished for claim in claims)
         rows_to = self._store.rows_to(positions, in_order=in_order)
-        sequences = self._store.sequences(positions)
-        return Progress(finished, positions, ahead[0] if ahead else None, sequences, rows_to)
+        batches = self._store.batches(positions)
+        return Progress(finished, positions, ahead[0] if ahead else None, batches, rows_to)
 
     def claim(self, block: Block) -> None:
         """Make the block's number mean its spans.

@@ -5,13 +5,14 @@ of one table, so it stays what exactly once rests on: there as a whole or not at
 else has no site are on the first shard.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from clickhouse_driver import Client
 
 from infra.clickhouse.cluster import read_cluster
 from sinks.clickhouse.blocks import Block, Claim
+from sinks.clickhouse.journal import LedgerBatch
 from sinks.clickhouse.registry import Registry
 from sinks.clickhouse.tables import TableRows
 from sinks.clickhouse.writer import ClickHouseStore, away
@@ -71,13 +72,22 @@ class ShardedStore:
         """See `Store.finished`."""
         return self._shards[0].finished()
 
-    def sequences(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """See `Store.sequences`."""
-        return _highest(shard.sequences(positions) for shard in self._shards)
+    def batches(self, positions: Mapping[int, int]) -> dict[int, LedgerBatch]:
+        """See `Store.batches`."""
+        last: dict[int, tuple[int, LedgerBatch]] = {}
+        for shard in self._shards:
+            for partition, (offset, batch) in shard.placed_batches(positions).items():
+                if partition not in last or offset > last[partition][0]:
+                    last[partition] = offset, batch
+        return {partition: batch for partition, (_, batch) in last.items()}
 
     def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         """See `Store.rows_to`."""
-        return _highest(shard.rows_to(positions, in_order=in_order) for shard in self._shards)
+        ends: dict[int, int] = {}
+        for shard in self._shards:
+            for partition, end in shard.rows_to(positions, in_order=in_order).items():
+                ends[partition] = max(end, ends.get(partition, 0))
+        return ends
 
     def finish(self, block: Block, *, token: str) -> None:
         """See `Store.finish`."""
@@ -94,12 +104,3 @@ class ShardedStore:
     def remove(self, block: Block, rows: TableRows) -> None:
         """See `Store.remove`."""
         self._shards[rows.shard].remove(block, rows)
-
-
-def _highest(of_shards: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    """By partition the highest number of all shards."""
-    highest: dict[int, int] = {}
-    for of_shard in of_shards:
-        for partition, number in of_shard.items():
-            highest[partition] = max(number, highest.get(partition, number))
-    return highest

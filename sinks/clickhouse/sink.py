@@ -102,7 +102,7 @@ class Sink:
         """
         self._progress = self._blocks.load()
         self._registry = self._load_registry()
-        self._journal = Journal(self._progress.sequences)
+        self._journal = Journal(self._progress.batches)
         block = self._progress.unfinished
         if block is not None:
             log.info("finishing a block", block=block.number, partitions=len(block.spans))

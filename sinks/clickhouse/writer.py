@@ -10,11 +10,14 @@ from clickhouse_driver.util.helpers import parse_url
 
 from sinks.clickhouse.blocks import Block, Claim, Span
 from sinks.clickhouse.driver import numpy_column, plain_column
+from sinks.clickhouse.journal import LedgerBatch
 from sinks.clickhouse.positions import positions
 from sinks.clickhouse.registry import Registry
 from sinks.clickhouse.schema import check_schema
 from sinks.clickhouse.tables import TIME_COLUMNS, TableRows, month_bounds_ms
 from sinks.errors import AwayError, SinkError
+from streams.postings import Inputs
+from streams.postings import Span as InputSpan
 
 _LIST_TABLES: Final = frozenset({"tariff_versions"})
 """Tables with array columns, which clickhouse-driver does not write from NumPy."""
@@ -128,15 +131,22 @@ class ClickHouseStore:
             )
             return number, positions(self._client, self._sink)
 
-    def sequences(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """See `Store.sequences`."""
+    def batches(self, positions: Mapping[int, int]) -> dict[int, LedgerBatch]:
+        """See `Store.batches`."""
+        return {partition: batch for partition, (_, batch) in self.placed_batches(positions).items()}
+
+    def placed_batches(self, positions: Mapping[int, int]) -> dict[int, tuple[int, LedgerBatch]]:
+        """As `batches`, each with the offset of that posting."""
         before = " OR ".join(f"(partition = {key} AND posting_offset < {end})" for key, end in positions.items())
         with away():
-            return dict(
-                self._client.execute(
-                    f"SELECT partition, max(sequence) FROM postings WHERE {before or '0'} GROUP BY partition"
-                )
+            found = self._client.execute(
+                "SELECT partition, max(posting_offset), argMax((sequence, frames_first, frames_next, orders_first,"
+                f" orders_next), posting_offset) FROM postings WHERE {before or '0'} GROUP BY partition"
             )
+        return {
+            partition: (offset, LedgerBatch(sequence, Inputs(InputSpan(*spans[:2]), InputSpan(*spans[2:]))))
+            for partition, offset, (sequence, *spans) in found
+        }
 
     def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         """See `Store.rows_to`."""

@@ -14,6 +14,7 @@ from infra.clickhouse.migrate import migrate
 from sinks import positions
 from sinks.clickhouse.blocks import Block, Blocks, Claim, Progress, Span, insert_token
 from sinks.clickhouse.columns import table_rows
+from sinks.clickhouse.journal import LedgerBatch
 from sinks.clickhouse.registry import Registry
 from sinks.clickhouse.sink import posted
 from sinks.clickhouse.tables import TableRows, Words
@@ -212,11 +213,11 @@ def test_half_a_block_whose_claim_was_cleared_is_looked_for(
 
 def test_the_last_batch_before_a_position_is_told(store: ClickHouseStore) -> None:
     write_all(store)
-    last = {each.partition: (2 * each.sequence, each.sequence) for each in POSTINGS}
-    assert store.sequences({partition: offset + 1 for partition, (offset, _) in last.items()}) == {0: 3, 1: 3}
-    assert store.sequences({partition: offset for partition, (offset, _) in last.items()}) == {0: 2, 1: 2}
-    assert store.sequences({1: 1}) == {1: 0}
-    assert store.sequences({0: 0}) == store.sequences({}) == {}
+    batches = [LedgerBatch(each.sequence, each.inputs) for each in POSTINGS if each.partition == 0]
+    assert store.batches({0: 7, 1: 7}) == {0: batches[3], 1: batches[3]}
+    assert store.batches({0: 6, 1: 5}) == {0: batches[2], 1: batches[2]}
+    assert store.batches({1: 1}) == {1: batches[0]}
+    assert store.batches({0: 0}) == store.batches({}) == {}
 
 
 def test_positions_only_move_forward(store: ClickHouseStore, client: Any) -> None:

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Any
 
 from sinks.clickhouse.blocks import Block, Claim, Span
+from sinks.clickhouse.journal import LedgerBatch
 from sinks.clickhouse.sink import Gathered, Record
 from sinks.clickhouse.tables import TableRows
 from sinks.errors import AwayError
@@ -53,7 +54,7 @@ class FakeDatabase:
     finished: int = 0
     positions: dict[int, int] = field(default_factory=dict)
     tokens: set[tuple[str, str]] = field(default_factory=set)
-    sequences: dict[int, int] = field(default_factory=dict)
+    batches: dict[int, LedgerBatch] = field(default_factory=dict)
     """Partition -> the last batch of its journal, as told to whoever asks."""
     running: list[Callable[[], None]] = field(default_factory=list)
     starts: int = 1
@@ -107,9 +108,9 @@ class FakeStore:
         self._ask()
         return self._database.finished, dict(self._database.positions)
 
-    def sequences(self, positions: Mapping[int, int]) -> dict[int, int]:
+    def batches(self, positions: Mapping[int, int]) -> dict[int, LedgerBatch]:
         self._ask()
-        return {partition: self._database.sequences[partition] for partition in positions if self._database.sequences}
+        return {partition: self._database.batches[partition] for partition in positions if self._database.batches}
 
     def rows_to(self, positions: Mapping[int, int], *, in_order: bool) -> dict[int, int]:
         self._ask()
