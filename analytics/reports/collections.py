@@ -78,8 +78,8 @@ def collections(question: Question) -> pd.DataFrame:
     """Recharges, sales and reversals of a period, counted and compared with the statement by their order ids.
 
     An order in the statement that was booked outside the period counts on the day on which it was booked. Orders of
-    channels that the statement does not name are not compared. Asked about one site, lines that are paired with orders
-    of other sites, or name one, are left out.
+    channels that the statement does not name are not compared. Asked about one site, lines that name another are left
+    out, and those that name none where another site booked just that in the period: the same id, amount and channel.
 
     Returns:
         Columns `COLUMNS`. `level` day: a row for each site, channel, operator and day, with the number of its orders,
@@ -90,7 +90,7 @@ def collections(question: Question) -> pd.DataFrame:
     """
     statement = None if question.statement is None else read_statement(question.statement)
     booked = _booked(question, statement)
-    compared = [each for each in compare(booked, statement) if _is_of(question.site, each)]
+    compared = [of_site for each in compare(booked, statement) if (of_site := _of_site(question.site, each))]
     days: dict[tuple[str, str, str, date | None], list[Compared]] = defaultdict(list)
     for each in compared:
         days[_day_key(each)].append(each)
@@ -171,12 +171,17 @@ def _taken(
     return None
 
 
-def _is_of(site: str | None, each: Compared) -> bool:
-    """Whether a site's report has it; what is not booked anywhere, and names no site, is in each."""
-    if each.booked is not None:
-        return site in (None, each.booked.site)
-    assert each.stated is not None
-    return site is None or each.stated.site in ("", site)
+def _of_site(site: str | None, each: Compared) -> Compared | None:
+    """What a site's report has of it; what is not booked anywhere, and names no site, is in each."""
+    line, booked = each.stated, each.booked
+    if site is None or (booked is not None and booked.site == site):
+        return each
+    if line is None or line.site not in ("", site):
+        return None
+    if booked is not None and booked.in_period and each.result == MATCHED and line.channel in ("", booked.channel):
+        # Beyond doubt another site's: an id alone says nothing, as each site numbers its orders by itself.
+        return None
+    return Compared(None, line, MISSING_HERE)
 
 
 def _day_key(each: Compared) -> tuple[str, str, str, date | None]:

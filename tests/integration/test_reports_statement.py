@@ -88,6 +88,14 @@ def test_one_sites_report_leaves_other_sites_lines_out(url: str, tmp_path: Path,
     }
 
 
+def test_a_line_like_another_sites_order_of_another_amount_is_missing_here(url: str, tmp_path: Path) -> None:
+    """Nobody at S1 booked the 30 yuan, though S2 has an R1 as well."""
+    path = tmp_path / "wechat.csv"
+    path.write_text("order_id,amount\nR2,70\nR1,30\n")
+    expected = {"orders": 1, "matched": 1, "missing_here": 1, "missing_there": 0, "different": 0}
+    assert results(url, path, site="S1") == expected
+
+
 def test_a_statement_of_many_lines_is_read(url: str, tmp_path: Path) -> None:
     """Their ids are more than a server takes in one query."""
     path = tmp_path / "wechat.csv"
