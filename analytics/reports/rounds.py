@@ -59,7 +59,7 @@ FROM
 ) AS i
 LEFT JOIN
 (
-    SELECT site, meter, toInt64(quantileExactIf(0.5)(gap, gap > 0 AND in_period)) AS interval,
+    SELECT site, meter, toInt64(quantileExactIf(0.5)(gap, gap > 0 AND in_period AND begun_within)) AS interval,
         toInt64(quantileExactIf(0.5)(gap, gap > 0)) AS usual,
         countIf(in_period AND NOT is_final AND bitAnd(flags, {REPEATED:d}) = 0) AS received,
         countIf(in_period AND bitAnd(flags, {REPEATED:d}) != 0) AS repeated,
@@ -72,6 +72,7 @@ LEFT JOIN
         SELECT site, meter, flags, register_milli, bitAnd(flags, {Flag.FINAL:d}) != 0 AS is_final,
             toUnixTimestamp64Milli(read_at) AS read_ms, toUnixTimestamp64Milli(at) - read_ms AS delay_ms,
             read_at >= %(first)s AND read_at < %(end)s AS in_period,
+            lagInFrame(in_period) OVER rounds AS begun_within,
             read_ms >= %(first_ms)s - {USUAL_MS} ? read_ms - lagInFrame(read_ms, 1, read_ms) OVER rounds : 0 AS gap
         FROM readings WHERE {{site}} AND read_at < %(end)s AND bitAnd(flags, {Flag.PRICED_LATE:d}) = 0
         WINDOW rounds AS (PARTITION BY site, meter ORDER BY read_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
@@ -133,7 +134,8 @@ def silent(question: Question) -> pd.DataFrame:
 
     Returns:
         Columns `SILENT`. Status: never (no reading at all), lost (silent for a day or longer), silent (for more than
-        `MISSED` of its intervals). Silence lasts until the last line of all sites before the period's end.
+        `MISSED` of its intervals, those of the month before where the period tells of none). Silence lasts until the
+        last line of all sites before the period's end.
     """
     rows = []
     for row in question.ask(_METERS):
@@ -143,7 +145,8 @@ def silent(question: Question) -> pd.DataFrame:
         since = meter["seen"] or meter["begin"]
         lasted = meter["until"] - since
         status = "never" if not meter["seen"] else "lost" if lasted >= LOST_MS else "silent"
-        if status == "silent" and lasted <= MISSED * meter["interval"]:
+        interval = meter["interval"] or meter["usual"]
+        if status == "silent" and lasted <= MISSED * interval:
             continue
         rows.append(
             (
@@ -151,7 +154,7 @@ def silent(question: Question) -> pd.DataFrame:
                 *(meter[name] for name in ("site", "gateway", "address", "meter", "account")),
                 meter["seen"] or None,
                 lasted,
-                meter["interval"] or None,
+                interval or None,
                 meter["register"] if meter["seen"] else None,
             )
         )

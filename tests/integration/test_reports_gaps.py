@@ -191,3 +191,37 @@ def test_setting_a_clock_overtakes_no_cut(client: Any) -> None:
     """And a reading that reports a supply confirms no clock."""
     found = [(row["action"], row["status"]) for row in rows(commands(Question(client, MARCH)), meter="S1-A")]
     assert found == [("cut", "confirmed"), ("sync_time", "sent"), ("restore", "confirmed")]
+
+
+def test_a_meter_that_is_heard_once_is_expected_as_often_as_before(clickhouse: str) -> None:
+    """Its one gap in the period began before it, with its silence."""
+    site = "S9"
+
+    def line(at: datetime, **fields: Any) -> Line:
+        return {"at": text(at), "site": site, **fields}
+
+    def told(meter: str, hour: int) -> Line:
+        at = BEGIN + timedelta(hours=hour)
+        return line(at, reading={"meter": meter, "register": str(hour), "read_at": text(at)})
+
+    history = History()
+    opening = [line(BEGIN, order="open_account", account="A")]
+    for address, meter in enumerate(("ONCE", "ALWAYS"), 1):
+        given = {"account": "A", "meter": meter, "kind": "electricity", "register": "0", "ratio": 1}
+        placed = {"gateway": f"G{address}", "address": str(address), "template": "dtsy1352"}
+        opening.append(line(BEGIN, order="install_meter", **given, **placed))
+    readings = [
+        told(meter, hour)
+        for hour in range(1, 24 * DAYS)
+        for meter in ("ONCE", "ALWAYS")
+        if meter == "ALWAYS" or hour < 24 or hour == 150
+    ]
+    history.take(0, [*opening, *readings])
+    with own_database(clickhouse, "once") as url:
+        history.write(url)
+        with Client.from_url(url) as client:
+            (once,) = rows(completeness(Question(client, MARCH)), level="meter", meter="ONCE")
+            assert (once["received"], once["expected"], once["interval_took_ms"]) == (1, 24 * DAYS - 25, 3_600_000)
+            # A day in which it was not heard tells of no interval.
+            of_day = Period(MARCH.first, date(2026, 3, 2))
+            assert rows(silent(Question(client, of_day)), meter="ONCE")[0]["interval_took_ms"] == 3_600_000

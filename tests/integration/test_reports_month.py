@@ -395,7 +395,7 @@ def write_weights(world: World, *accounts: str) -> Path:
 
 
 def test_a_period_that_is_not_over_is_not_shared(world: World) -> None:
-    done = sluice(world, *SHARE[:-1], "2999-01-01")
+    done = sluice(world, *SHARE[:-1], "2099-01-01")
     assert "is not over" in str(done.exception)
 
 
