@@ -23,7 +23,7 @@ def settled(question: Question, ask: Callable[[Question], Answer]) -> Answer:
     table: then a recharge may be there that is in no balance yet.
 
     Raises:
-        TieError: It does not tie, and no block explains it.
+        TieError: It does not tie, and no block explains it, or the sink does not get on with its block.
     """
     for _ in range(ATTEMPTS):
         before = _blocks(question)
@@ -34,7 +34,13 @@ def settled(question: Question, ask: Callable[[Question], Answer]) -> Answer:
             if claimed == finished and (claimed, finished) == before:
                 raise
         sleep(PAUSE_S)
-    return ask(question)
+    try:
+        return ask(question)
+    except TieError as error:
+        claimed, finished = _blocks(question)
+        if claimed == finished:
+            raise
+        raise TieError(f"{error}; the sink is amid block {claimed}, and does not get on") from error
 
 
 def _blocks(question: Question) -> tuple[int, int]:

@@ -116,7 +116,8 @@ def named(rows: pd.DataFrame, column: str) -> list[str]:
 def legend(axes: Axes) -> None:
     """Say above a diagram which colour is what."""
     _, labels = axes.get_legend_handles_labels()
-    columns = max(1, min(5, 90 // (max(map(cell_len, labels)) + 4)))
+    # A name that begins with an underscore is in no legend.
+    columns = max(1, min(5, 90 // (max(map(cell_len, labels), default=0) + 4)))
     axes.legend(frameon=False, ncols=columns, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
 
 

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from analytics.errors import TieError
 from analytics.period import Period
 from analytics.question import Question
 from analytics.reports.components import components
@@ -168,3 +169,19 @@ def test_late_corrections_lead_from_the_books_to_the_days(world: DrawnWorld) -> 
         if reckoning.local_day(int(row["at"])) < day and reckoning.local_day(int(row["read_at"])) < day
     )
     assert read - booked == sum(row["amount_nano"] for row in late(ask(world, until)).to_dict("records")) > 0
+
+
+def test_what_is_of_no_component_stops_the_report(world: DrawnWorld) -> None:
+    lost = "(SELECT min((posting_offset, start)) FROM pieces_kept WHERE amount_nano > 0)"
+    world.client.execute("RENAME TABLE pieces TO pieces_kept")
+    try:
+        world.client.execute(
+            "CREATE VIEW pieces AS SELECT * FROM pieces_kept"
+            f" WHERE amount_nano = 0 OR (posting_offset, start) != {lost}"
+        )
+        with pytest.raises(TieError, match="of no component's"):
+            components(ask(world))
+    finally:
+        world.client.execute("DROP VIEW pieces")
+        world.client.execute("RENAME TABLE pieces_kept TO pieces")
+    assert not components(ask(world)).empty

@@ -97,6 +97,6 @@ def test_a_block_that_is_never_finished_stops_the_report_in_the_end(
     client.execute(CLAIM)
     pauses: list[float] = []
     monkeypatch.setattr("analytics.settled.sleep", pauses.append)
-    with pytest.raises(TieError):
+    with pytest.raises(TieError, match="does not get on"):
         energy_and_finance(Question(client, MARCH))
     assert sum(pauses) == 5

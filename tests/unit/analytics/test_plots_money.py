@@ -50,3 +50,10 @@ def test_many_components_are_within_the_picture() -> None:
     ]
     made = draw_components(pd.DataFrame(rows, columns=list(COLUMNS), dtype=object))
     check_legends(made)
+
+
+def test_a_component_that_no_legend_names_is_drawn() -> None:
+    """matplotlib leaves out what begins with an underscore."""
+    rows = [{"level": "site", "site": "S1", "component": "_wx", "amount_nano": YUAN}]
+    made = draw_components(pd.DataFrame(rows, columns=list(COLUMNS), dtype=object))
+    assert len(made.axes[0].patches) == 1
