@@ -16,7 +16,8 @@ from streams.columns import Columns, MeterNumbers, RejectedFrame, merge
 from streams.core.site import ReadingBatch
 from streams.layout import Layout, Shape
 
-LAYOUTS_MAX: Final = 1 << 16
+LAYOUTS_MAX: Final = 1 << 14
+"""Layouts of a site's rounds: 7 to 16 kB each, of 16 to 256 meters."""
 TURNS_MAX: Final = 16
 """Layouts of a gateway's rounds of one length: more than the rounds in which each of its meters has its turn once."""
 _MAGIC_BYTES = 3
