@@ -81,9 +81,9 @@ class _Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it or the server ends the connection."""
-        # The server's own line to this door tells nothing of the client's.
-        _keep_alive(writer.get_extra_info("socket"))
         try:
+            # The server's own line to this door tells nothing of the client's.
+            _keep_alive(writer.get_extra_info("socket"))
             inner_reader, inner_writer = await asyncio.open_connection(HOST, self._port)
             async with asyncio.TaskGroup() as both:
                 both.create_task(_copy(reader, inner_writer))
@@ -100,6 +100,8 @@ def _keep_alive(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+    # On a line on which an answer waits to be taken nobody asks.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * (_IDLE_S + _PROBES * _PROBE_S))
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -76,12 +76,12 @@ class Child:
             return file.read().decode(errors="replace").strip()
 
     async def _read(self) -> None:
-        with self._log.open("ab", buffering=0) as log:
-            while line := await self._line():
-                if self._ready.done() or not self._take_ready(line):
-                    # Where the disk is full the line is lost; who does not read on would never hear of the end.
-                    with contextlib.suppress(OSError):
-                        log.write(line)
+        while line := await self._line():
+            if self._ready.done() or not self._take_ready(line):
+                # Where the disk is full, or there is no file more to open, the line is lost; who does not read on would
+                # never hear of the end.
+                with contextlib.suppress(OSError), self._log.open("ab", buffering=0) as log:
+                    log.write(line)
 
     async def _line(self) -> bytes:
         """Its next line, but for those that are too long to hold; empty at the end."""
