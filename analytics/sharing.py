@@ -71,7 +71,8 @@ def share_order(question: Question, sharing: Sharing) -> dict[str, Any]:
     closed = {account for (account,) in question.ask(_CLOSED)} & {sharing.public, *weights}
     if closed:
         names = ", ".join(map(repr, sorted(closed)))
-        raise AnalyticsError(f"site {question.site} has closed {names}: a closed account takes no share, --except it")
+        advice = "" if sharing.public in closed else ", --except it"
+        raise AnalyticsError(f"site {question.site} has closed {names}: a closed account takes no share{advice}")
     period = question.period
     return {
         "order": "share",

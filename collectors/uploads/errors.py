@@ -2,7 +2,7 @@
 
 
 class UploadError(ValueError):
-    """An upload that cannot be used; nothing of it is taken.
+    """An upload that cannot be used; nothing of it is taken, but rounds in front of one too large for the topic.
 
     Attributes:
         field: Where, such as `readings[3].register`; empty where it is no JSON object at all. What no text can be

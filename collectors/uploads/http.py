@@ -51,7 +51,7 @@ class UploadServer:
     async def _post(self, request: web.Request) -> web.Response:
         gateway = request.match_info["gateway"]
         key = self._keys.get(gateway) if gateway in self._intake.sites else None
-        if request.headers.get("Content-Encoding", _PLAIN) != _PLAIN:
+        if request.headers.get("Content-Encoding", _PLAIN).lower() != _PLAIN:
             return _refusal(415, "is compressed: send it as it is")
         try:
             async with asyncio.timeout(_BODY_S):
