@@ -32,7 +32,6 @@ _KINDS = {"electricity": "kWh", "water": "m³"}
 
 def draw_usage(frame: pd.DataFrame) -> Figure:
     """Each day's electricity by band, and each day's water."""
-    made, (electricity, water) = figure(2, title="Consumption by day", share_x=True)
     sums: dict[str, dict[date, int]] = {}
     bands = [name for name in frame.columns if name.startswith("band_")]
     for name in [*bands, "unpriced_milli"]:
@@ -40,8 +39,10 @@ def draw_usage(frame: pd.DataFrame) -> Figure:
         days = _daily(of_kind, name)
         if any(days.values()):
             sums[name.removeprefix("band_").removesuffix("_milli")] = days
-    by_day(electricity, sums, _UNIT, "electricity, kWh")
     flowed = _daily(frame[frame["kind"] == "water"], "consumption_milli")
+    # An empty diagram has no days, and would take the other's away.
+    made, (electricity, water) = figure(2, title="Consumption by day", share_x=bool(sums and flowed))
+    by_day(electricity, sums, _UNIT, "electricity, kWh")
     by_day(water, {"water": flowed} if flowed else {}, _UNIT, "water, m³")
     return made
 
